@@ -1,0 +1,1 @@
+"""sharpmin: did this run land in a sharp minimum?"""
