@@ -1,0 +1,200 @@
+"""A BatchNorm that sees the whole batch while the processor sees a cache-sized block of it.
+
+The paper's large-batch runs normalise 5000 images together. Done layer by layer, each layer of C1 then reads
+and writes 1.3 GB, and a CPU spends most of its time waiting for memory. But only the mean and variance tie
+the examples of a batch together; everything else acts on each alone. So between two BatchNorms the batch is
+sent through in blocks that stay in cache, each block leaves its mean and variance behind, and the moments of
+the whole batch follow from those of the blocks (Chan, Golub and LeVeque 1979):
+
+    mean = sum_i n_i mean_i / N,    var = sum_i n_i (var_i + (mean_i - mean)^2) / N.
+
+One more exact step: a BatchNorm is increasing in its input wherever its scale gamma is >= 0, and so is a ReLU,
+so max-pooling may go first, `pool(relu(norm(z))) = relu(norm(pool(z)))`, and the large array before the pool
+is read once and never stored (channels with gamma < 0 are negated around the pool, which is exact too).
+
+The result is the function and the gradient of the plain network to rounding (tests/test_blocked.py). Second
+derivatives are not supported here: take those of the plain model.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn import functional as F
+
+BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d
+
+PER_EXAMPLE = (nn.Conv2d, nn.Linear, nn.ReLU, nn.Dropout, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Identity)
+BLOCK = 128  # images; C1 on two cores, float32: 64 to 256 are within noise of each other
+
+
+class Moments(torch.autograd.Function):
+    """Mean and (biased) variance of each channel of one block."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, z: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        kept_in = torch.promote_types(z.dtype, torch.float32)  # bfloat16 activations, float32 statistics
+        unused = z.new_zeros(2, z.shape[1], dtype=kept_in)
+        mean, var = torch.batch_norm_update_stats(z, unused[0], unused[1], 0.0)
+        ctx.save_for_backward(z, mean)
+        return mean, var
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_mean: Tensor, d_var: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+        """d/dz: d_mean / n + 2 d_var (z - mean) / n, one fused scale-and-shift per channel."""
+        z, mean = ctx.saved_tensors
+        n = z.numel() // z.shape[1]
+        return F.batch_norm(z, mean, torch.ones_like(mean), 2 * d_var / n, d_mean / n, eps=0.0)
+
+
+class Normalise(torch.autograd.Function):
+    """gamma (z - mean) / sqrt(var + eps) + beta with mean and variance given, and gradients for all five."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: FunctionCtx, z: Tensor, mean: Tensor, var: Tensor, gamma: Tensor, beta: Tensor, eps: float
+    ) -> Tensor:
+        ctx.save_for_backward(z, mean, var, gamma)
+        ctx.eps = eps  # type: ignore[attr-defined]
+        return F.batch_norm(z, mean, var, gamma, beta, eps=eps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def, override]
+        """With d_gamma = sum dy zhat and d_beta = sum dy: d_mean = -gamma r d_beta, d_var = -gamma r^2 d_gamma / 2."""
+        z, mean, var, gamma = ctx.saved_tensors
+        dz, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
+            dy, z, gamma, mean, var, None, None, False, ctx.eps, [True, True, True]
+        )
+        r = (var + ctx.eps).rsqrt()
+        return dz, -gamma * r * d_beta, -0.5 * gamma * r * r * d_gamma, d_gamma, d_beta, None
+
+
+@dataclass
+class Stage:
+    """The layers between two BatchNorms, the BatchNorm they follow, and a pool moved ahead of the next one."""
+
+    norm: BatchNorm | None = None
+    layers: list[nn.Module] = field(default_factory=list)
+    pool_ahead: nn.Module | None = None
+
+
+def can_block(model: nn.Module) -> bool:
+    """Whether `model` is a flat chain of per-example layers and BatchNorms without running statistics."""
+    if not isinstance(model, nn.Sequential):
+        return False
+    norms = [layer for layer in model if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    others = [layer for layer in model if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    return (
+        bool(norms)
+        and all(type(layer) in PER_EXAMPLE for layer in others)
+        and all(norm.running_mean is None and norm.weight is not None for norm in norms)
+    )
+
+
+def stages(model: nn.Sequential) -> list[Stage]:
+    """Cut the chain at its BatchNorms and move each pool of a (BatchNorm, ReLU, pool) ahead of its BatchNorm."""
+    layers, result = list(model), [Stage()]
+    while layers:
+        layer = layers.pop(0)
+        if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            result[-1].layers.append(layer)
+            continue
+        if len(layers) > 1 and isinstance(layers[0], nn.ReLU) and isinstance(layers[1], nn.MaxPool2d):
+            result[-1].pool_ahead = layers.pop(1)
+        result.append(Stage(norm=layer))
+    return result
+
+
+class Blocked(nn.Module):
+    """The same function as `model`, computed block by block with BatchNorm statistics of the whole batch.
+
+    Args:
+        model: a chain for which `can_block` holds; it is wrapped, not copied.
+        block: images per block up to the first `Flatten`; the dense layers after it take the batch whole.
+
+    Example:
+        >>> from sharpmin.zoo import build
+        >>> model, images = build("C1", seed=0).eval(), torch.rand(300, 3, 32, 32)
+        >>> torch.allclose(Blocked(model)(images), model(images), atol=1e-4)
+        True
+
+    """
+
+    def __init__(self, model: nn.Sequential, *, block: int = BLOCK) -> None:
+        super().__init__()
+        self.model = model
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the batch x."""
+        chain = stages(self.model)
+        blocks, moments = list(x.split(self.block)), None
+        for stage, following in pairwise([*chain, Stage()]):
+            blocks, moments = advance(stage, following.norm, blocks, moments)
+        return torch.cat(blocks)
+
+
+def advance(
+    stage: Stage, norm: BatchNorm | None, blocks: list[Tensor], moments: tuple[Tensor, Tensor] | None
+) -> tuple[list[Tensor], tuple[Tensor, Tensor] | None]:
+    """Send every block through one stage; give the blocks before the next BatchNorm and their joint moments."""
+    before, after = until_flatten(stage.layers)
+    outputs, parts = [], []
+    for i, z in enumerate(blocks):
+        blocks[i] = z.new_empty(0)  # let go of the input as soon as nobody needs it
+        if stage.norm is not None and moments is not None:
+            z = Normalise.apply(z, *moments, stage.norm.weight, stage.norm.bias, stage.norm.eps)
+        z = run(before, z)
+        if norm is not None and not after:
+            parts.append((len(z), z[0, 0].numel(), *Moments.apply(z)))
+            z = pool_monotone(stage.pool_ahead, z, norm.weight)
+        outputs.append(z)
+    if after:
+        outputs = [run(after, torch.cat(outputs))]
+        if norm is not None:
+            parts = [(len(outputs[0]), 1, *Moments.apply(outputs[0]))]
+    return outputs, merge(parts) if parts else None
+
+
+def until_flatten(layers: list[nn.Module]) -> tuple[list[nn.Module], list[nn.Module]]:
+    """Split the layers at the first `Flatten`: from there on the batch is one block."""
+    for i, layer in enumerate(layers):
+        if isinstance(layer, nn.Flatten):
+            return layers[:i], layers[i:]
+    return layers, []
+
+
+def run(layers: Iterable[nn.Module], z: Tensor) -> Tensor:
+    """Apply the layers in turn."""
+    for layer in layers:
+        z = F.relu(z, inplace=not z.is_leaf) if isinstance(layer, nn.ReLU) else layer(z)
+    return z
+
+
+def pool_monotone(pool: nn.Module | None, z: Tensor, gamma: Tensor) -> Tensor:
+    """Max-pool z where gamma >= 0 and min-pool it where gamma < 0, so that a BatchNorm may follow."""
+    if pool is None:
+        return z
+    if bool((gamma >= 0).all()):
+        return pool(z)
+    sign = torch.where(gamma < 0, -1.0, 1.0).to(z.dtype).detach()[:, None, None]
+    return pool(z * sign) * sign
+
+
+def merge(parts: list[tuple[int, int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the whole from (examples, positions, mean, variance) of each block, in float64."""
+    if len(parts) == 1:
+        return parts[0][2], parts[0][3]
+    counts = torch.tensor([examples * positions for examples, positions, _, _ in parts], dtype=torch.float64)
+    share = (counts / counts.sum())[:, None]
+    means = torch.stack([mean for _, _, mean, _ in parts]).double()
+    variances = torch.stack([var for _, _, _, var in parts]).double()
+    mean = (share * means).sum(0)
+    var = (share * (variances + (means - mean) ** 2)).sum(0)
+    return mean.to(parts[0][2].dtype), var.to(parts[0][3].dtype)

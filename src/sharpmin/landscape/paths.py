@@ -1,0 +1,128 @@
+"""f along a path between two minimizers: the parametric plot of Keskar et al. 2017.
+
+    line (Figure 3):  theta(alpha) = alpha theta_b + (1 - alpha) theta_a           (Goodfellow et al. 2015)
+    arc  (Figure 7):  theta(alpha) = sin(alpha pi/2) theta_b + cos(alpha pi/2) theta_a
+
+In the paper a is the small-batch minimizer (alpha = 0) and b the large-batch one (alpha = 1).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from torch import Tensor
+
+from sharpmin.batchnorm import Policy
+from sharpmin.errors import UsageError
+from sharpmin.objective import Measurement, Objective
+from sharpmin.progress import Progress, silent
+
+Kind = Literal["line", "arc"]
+
+
+@dataclass(frozen=True)
+class Path:
+    """What was found along a path.
+
+    Attributes:
+        kind: "line" or "arc".
+        alphas: where f was evaluated; 0 is theta_a and 1 is theta_b.
+        losses: f at each alpha; NaN and infinity are kept.
+        accuracies: fractions, or None where the loss counts no hits.
+        examples: N behind each value.
+        batch_norm: the BatchNorm policy of f.
+        batch_size: the evaluation batch, part of f's definition under batch statistics.
+        precision: of the evaluation.
+
+    """
+
+    kind: Kind
+    alphas: tuple[float, ...]
+    losses: tuple[float, ...]
+    accuracies: tuple[float | None, ...]
+    examples: int
+    batch_norm: Policy
+    batch_size: int
+    precision: str
+
+
+def default_alphas(points: int = 25) -> tuple[float, ...]:
+    """The paper's grid: `points` values from -1 to 2; with 25 it contains 0 and 1."""
+    if points < 2:
+        raise UsageError(f"{points} points do not make a curve: ask for at least 2")
+    return tuple(np.linspace(-1, 2, points).tolist())
+
+
+def interpolate(theta_a: Tensor, theta_b: Tensor, alpha: float, *, kind: Kind = "line") -> Tensor:
+    """The weights at alpha on the path from theta_a [n] to theta_b [n]; the ends are returned bit for bit.
+
+    Example:
+        >>> import torch
+        >>> interpolate(torch.zeros(2), torch.ones(2), 0.25)
+        tensor([0.2500, 0.2500])
+
+    """
+    if theta_a.shape != theta_b.shape:
+        raise UsageError(f"the two minimizers differ in size: {theta_a.numel()} and {theta_b.numel()} weights")
+    if kind not in get_args(Kind):
+        raise UsageError(f"unknown path {kind!r}: choose one of {', '.join(get_args(Kind))}")
+    if alpha in (0, 1):
+        return (theta_b if alpha else theta_a).clone()
+    if kind == "arc":
+        return math.sin(alpha * math.pi / 2) * theta_b + math.cos(alpha * math.pi / 2) * theta_a
+    return alpha * theta_b + (1 - alpha) * theta_a
+
+
+def path(
+    objective: Objective,
+    theta_a: Tensor,
+    theta_b: Tensor,
+    *,
+    kind: Kind = "line",
+    alphas: Sequence[float] | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Evaluate loss and accuracy along the path from theta_a to theta_b.
+
+    Args:
+        objective: f.
+        theta_a: the weights at alpha = 0, [n].
+        theta_b: the weights at alpha = 1, [n].
+        kind: "line" or "arc".
+        alphas: where to evaluate; by default 25 points from -1 to 2.
+        progress: told the points done.
+
+    Returns:
+        The losses and accuracies with the policy and batch size they were computed under.
+
+    Raises:
+        UsageError: minimizers of different sizes, an unknown kind.
+
+    Example:
+        >>> import torch
+        >>> from sharpmin import Objective, data
+        >>> toy = data.synthetic(train=64, test=16, shape=(4,), classes=3)
+        >>> f = Objective(torch.nn.Linear(4, 3), toy.train)
+        >>> len(path(f, torch.zeros(15), torch.ones(15), alphas=[0, 0.5, 1]).losses)
+        3
+
+    Source: Keskar et al. 2017, Figures 3 and 7.
+
+    """
+    alphas = default_alphas() if alphas is None else tuple(float(alpha) for alpha in alphas)
+    found: list[Measurement] = []
+    for alpha in alphas:
+        found.append(objective.measure(interpolate(theta_a, theta_b, alpha, kind=kind)))
+        progress("path", len(found), len(alphas), unit="points", note=f"alpha {alpha:+.3f}, loss {found[-1].loss:.4f}")
+    return Path(
+        kind=kind,
+        alphas=alphas,
+        losses=tuple(m.loss for m in found),
+        accuracies=tuple(m.accuracy for m in found),
+        examples=found[0].examples if found else 0,
+        batch_norm=objective.batch_norm,
+        batch_size=objective.batch_size,
+        precision=objective.precision,
+    )

@@ -1,0 +1,311 @@
+"""The original script's job: train small-batch and large-batch from one x0, evaluate f between the minimizers.
+
+Three steps that never mix: `compute` trains and evaluates, `save` and `load` keep the numbers, and
+`sharpmin.plots` draws them. All training and every finished point live in a run folder, so that a killed job
+goes on where it was and a finished one only draws.
+
+Source: Keskar et al. 2017, Figures 3 and 7; the authors' `plot_parametric_plot.py`.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sharpmin.data import Examples, Split
+from sharpmin.errors import RunError
+from sharpmin.landscape.paths import Kind, default_alphas, interpolate
+from sharpmin.memory import check_fits
+from sharpmin.objective import DEFAULT_BATCH, Objective
+from sharpmin.progress import Progress, silent
+from sharpmin.runs import Run, open_run, read_json, write_json
+from sharpmin.runtime import available_memory
+from sharpmin.training import Epoch, State, TrainConfig, train
+from sharpmin.weights import layout
+from sharpmin.zoo import build
+
+SMALL, LARGE = "small_batch", "large_batch"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that determines the numbers of a parametric plot, beside the data themselves.
+
+    Attributes:
+        network: a network of the paper.
+        seed: of x0, and of the data subset where there is one.
+        small_batch: how the small-batch solution is trained.
+        large_batch: how the large-batch solution is trained.
+        train_size: size of the class-balanced training subset, or None for all.
+        path: "line" (Figure 3) or "arc" (Figure 7).
+        points: alphas from -1 to 2.
+        evaluation_batch: examples BatchNorm normalises together in evaluation.
+
+    """
+
+    network: str
+    seed: int
+    small_batch: TrainConfig
+    large_batch: TrainConfig
+    train_size: int | None = None
+    path: Kind = "line"
+    points: int = 25
+    evaluation_batch: int = DEFAULT_BATCH
+
+
+@dataclass(frozen=True)
+class Point:
+    """Loss and accuracy (a fraction) on both sets at one alpha."""
+
+    alpha: float
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class ParametricPlot:
+    """Every number of the figure, and what it was made from.
+
+    Attributes:
+        job: the settings.
+        data: name and source of the data set, sizes, and whether it is synthetic.
+        points: the curve, by alpha.
+        final: the last epoch of both trainings.
+        environment: versions and hardware.
+        seconds: how long training (both) and evaluation took, summed over interruptions.
+
+    """
+
+    job: Job
+    data: dict[str, Any]
+    points: tuple[Point, ...]
+    final: dict[str, Epoch]
+    environment: dict[str, Any]
+    seconds: dict[str, float]
+
+
+def compute(
+    job: Job,
+    split: Split,
+    *,
+    runs: Path,
+    environment: dict[str, Any],
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
+) -> tuple[ParametricPlot, Run]:
+    """Train what is not yet trained, evaluate what is not yet evaluated, and collect the numbers.
+
+    Args:
+        job: the settings.
+        split: the data, already cut to `job.train_size`.
+        runs: the folder below which the run folder lies.
+        environment: recorded with the run.
+        device: where to compute.
+        progress: told how far each part is.
+
+    Returns:
+        The numbers, and the run folder they lie in.
+
+    Raises:
+        SharpminError: see `sharpmin.errors`; what was finished is kept.
+
+    """
+    data = described(split)
+    run = open_run(runs, job.network, settings(job, data, torch.device(device)))
+    run.note_environment(environment)
+    model = starting_point(job, split, run)
+    large_batch = max(job.small_batch.batch_size, job.large_batch.batch_size)
+    check_fits(model, split.train.inputs[0], large_batch, available=memory_on(device), flag="--large-batch")
+    solutions = {
+        name: solve(run, name, job, split, config, device=device, progress=progress)
+        for name, config in ((SMALL, job.small_batch), (LARGE, job.large_batch))
+    }
+    thetas = [layout(model).flatten(solutions[name].weights) for name in (SMALL, LARGE)]
+    rows = evaluate(run, job, split, model, *thetas, device=device, progress=progress)
+    return collect(job, data, rows, solutions, environment), run
+
+
+def settings(job: Job, data: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """What names the run folder: all that training depends on, and nothing that only drawing does."""
+    training = {key: value for key, value in asdict(job).items() if key not in ("path", "points", "evaluation_batch")}
+    same_bytes = {key: value for key, value in data.items() if key != "source"}
+    return {"format": FORMAT, **training, "data": same_bytes, "device": device.type}
+
+
+def described(split: Split) -> dict[str, Any]:
+    """The data set as recorded."""
+    return {
+        "name": split.name,
+        "source": split.source,
+        "synthetic": split.synthetic,
+        "train": len(split.train),
+        "test": len(split.test),
+        "shape": list(split.train.inputs.shape[1:]),
+        "classes": split.classes,
+        "sha1": fingerprint(split),
+    }
+
+
+def fingerprint(split: Split) -> str:
+    """SHA-1 of all inputs and targets: two data sets of one name are not one data set."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    for examples in (split.train, split.test):
+        for tensor in (examples.inputs, examples.targets):
+            digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+    return digest.hexdigest()
+
+
+def memory_on(device: torch.device | str) -> int | None:
+    """Free bytes where training will happen."""
+    device = torch.device(device)
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+
+
+def starting_point(job: Job, split: Split, run: Run) -> nn.Sequential:
+    """The network at x0, and x0 in the run folder."""
+    model = network(job, split)
+    if not (run.folder / "x0.safetensors").exists():
+        run.save("x0", {name: p.detach() for name, p in model.named_parameters()})
+    return model
+
+
+def network(job: Job, split: Split) -> nn.Sequential:
+    """The job's network at x0, in the shape of the data."""
+    return build(job.network, seed=job.seed, shape=split.train.inputs.shape[1:], classes=split.classes)
+
+
+def solve(
+    run: Run, name: str, job: Job, split: Split, config: TrainConfig, *, device: torch.device | str, progress: Progress
+) -> State:
+    """One minimizer: read from the run folder, or trained on from its last checkpoint."""
+    state = run.load_state(name)
+    finished = (run.folder / f"{name}.safetensors").exists()
+    if state is not None and finished:
+        return state
+    state = train(
+        network(job, split),
+        split.train,
+        config,
+        test=split.test,
+        state=state,
+        device=device,
+        after_epoch=lambda state: run.save_state(name, state, finished=False),
+        progress=progress,
+        label=f"{name.replace('_', ' ')} {config.batch_size}",
+    )
+    run.save_state(name, state, finished=True)
+    return state
+
+
+def evaluate(
+    run: Run,
+    job: Job,
+    split: Split,
+    model: nn.Module,
+    theta_small: Tensor,
+    theta_large: Tensor,
+    *,
+    device: torch.device | str,
+    progress: Progress,
+) -> list[dict[str, float]]:
+    """The rows of the curve; each is kept as soon as it is computed."""
+    name = f"{job.path}-{job.points}-{job.evaluation_batch}.jsonl"
+    rows = run.read_lines(name)
+    alphas = default_alphas(job.points)
+    measure = measurer(model, split, batch_size=job.evaluation_batch, device=device)
+    for alpha in alphas[len(rows) :]:
+        began = time.perf_counter()
+        point = measure(alpha, interpolate(theta_small, theta_large, alpha, kind=job.path))
+        rows.append({**asdict(point), "seconds": time.perf_counter() - began})
+        run.write_lines(name, rows)
+        note = f"alpha {alpha:+.3f}, train loss {point.train_loss:.4f}"
+        progress(f"evaluate {job.path}", len(rows), len(alphas), unit="points", note=note)
+    return rows
+
+
+def measurer(
+    model: nn.Module, split: Split, *, batch_size: int, device: torch.device | str
+) -> Callable[[float, Tensor], Point]:
+    """A function that gives the point of the curve at (alpha, theta); always in float32."""
+
+    def objective(examples: Examples) -> Objective:
+        return Objective(model, examples, batch_norm="batch", batch_size=batch_size, device=device)
+
+    train_set, test_set = objective(split.train), objective(split.test)
+
+    def measure(alpha: float, theta: Tensor) -> Point:
+        on_train, on_test = train_set.measure(theta), test_set.measure(theta)
+        assert on_train.accuracy is not None  # noqa: S101  classification counts hits
+        assert on_test.accuracy is not None  # noqa: S101
+        return Point(alpha, on_train.loss, on_train.accuracy, on_test.loss, on_test.accuracy)
+
+    return measure
+
+
+def collect(
+    job: Job,
+    data: dict[str, Any],
+    rows: list[dict[str, float]],
+    solutions: dict[str, State],
+    environment: dict[str, Any],
+) -> ParametricPlot:
+    """Put the numbers of the figure together."""
+    seconds = {name: sum(epoch.seconds for epoch in state.history) for name, state in solutions.items()}
+    return ParametricPlot(
+        job=job,
+        data=data,
+        points=tuple(Point(**{key: value for key, value in row.items() if key != "seconds"}) for row in rows),
+        final={name: state.history[-1] for name, state in solutions.items()},
+        environment=environment,
+        seconds={**seconds, "evaluation": sum(row["seconds"] for row in rows)},
+    )
+
+
+def save(plot: ParametricPlot, file: Path) -> None:
+    """Write every number of the figure as JSON (NaN and Infinity as Python spells them)."""
+    write_json(file, asdict(plot))
+
+
+def load(file: Path) -> ParametricPlot:
+    """Read what `save` wrote.
+
+    Raises:
+        RunError: the file cannot be read or is not such a file.
+
+    """
+    raw = read_json(file)
+    try:
+        job = raw["job"]
+        configs = {name: TrainConfig(**job[name]) for name in (SMALL, LARGE)}
+        return ParametricPlot(
+            **{
+                **raw,
+                "job": Job(**{**job, **configs}),
+                "points": tuple(Point(**point) for point in raw["points"]),
+                "final": {name: Epoch(**epoch) for name, epoch in raw["final"].items()},
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{file} is not a parametric plot's JSON ({error}): give one that sharpmin plot wrote") from error
+
+
+def summary(plot: ParametricPlot) -> str:
+    """The two minimizers in a line each, where the grid has them."""
+    lines = []
+    for alpha, name in ((0.0, "small batch"), (1.0, "large batch")):
+        for point in plot.points:
+            if point.alpha == alpha:
+                lines.append(
+                    f"alpha = {alpha:.0f}  {name}:  "
+                    f"train loss {point.train_loss:.4f}, accuracy {100 * point.train_accuracy:.2f}%;  "
+                    f"test loss {point.test_loss:.4f}, accuracy {100 * point.test_accuracy:.2f}%"
+                )
+    return "\n".join(lines)

@@ -1,0 +1,169 @@
+"""Run folders: the only code that writes results to disk.
+
+    C1-1f2e3d4c5b/
+      settings.json                     everything that determines the bits; its hash names the folder
+      environment.json                  on what it was computed, one entry per distinct machine or version
+      x0.safetensors                    the starting point both trainings share
+      small_batch.safetensors           a solution, its history in the metadata
+      small_batch.checkpoint.safetensors  weights and Adam's moments after the last epoch, while in training
+      small_batch.history.jsonl         one line an epoch
+      line-25.jsonl                     one line a point of the path, appended as computed
+
+Every file appears whole or not at all: it is written beside its place, synced, and renamed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from sharpmin.errors import RunError
+from sharpmin.training import Epoch, State
+
+CHECKPOINT = ".checkpoint"
+MOMENTS = "adam:"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder that holds one training job and what was measured on it."""
+
+    folder: Path
+
+    def save(self, name: str, weights: Mapping[str, Tensor], *, metadata: dict[str, str] | None = None) -> None:
+        """Write named tensors to `name`.safetensors."""
+        write(self.folder / f"{name}.safetensors", save(dict(weights), metadata=metadata))
+
+    def load(self, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Read the tensors and the metadata of `name`.safetensors.
+
+        Raises:
+            RunError: the file is missing or is not a sound safetensors file.
+
+        """
+        file = self.folder / f"{name}.safetensors"
+        try:
+            with safe_open(file, framework="pt") as opened:
+                return {key: opened.get_tensor(key) for key in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise RunError(f"cannot read {file}: {error}; remove it (or the whole folder) to compute it again") from error
+
+    def save_state(self, name: str, state: State, *, finished: bool) -> None:
+        """Keep a training state: after each epoch as a checkpoint, at the end as the solution."""
+        history = [asdict(epoch) for epoch in state.history]
+        metadata = {"history": json.dumps(history)}
+        moments = {} if finished else {MOMENTS + key: value for key, value in state.moments.items()}
+        self.save(name + ("" if finished else CHECKPOINT), {**state.weights, **moments}, metadata=metadata)
+        self.write_lines(f"{name}.history.jsonl", history)
+        if finished:
+            (self.folder / f"{name}{CHECKPOINT}.safetensors").unlink(missing_ok=True)
+
+    def load_state(self, name: str) -> State | None:
+        """Read the solution, else the last checkpoint, else None: nothing was trained yet."""
+        for candidate in (name, name + CHECKPOINT):
+            if (self.folder / f"{candidate}.safetensors").exists():
+                tensors, metadata = self.load(candidate)
+                return State(
+                    {key: value for key, value in tensors.items() if not key.startswith(MOMENTS)},
+                    {key.removeprefix(MOMENTS): value for key, value in tensors.items() if key.startswith(MOMENTS)},
+                    tuple(Epoch(**line) for line in json.loads(metadata["history"])),
+                )
+        return None
+
+    def write_lines(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Write rows as JSON Lines."""
+        write(self.folder / name, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        """Read the rows written so far; none where there is no such file."""
+        file = self.folder / name
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def note_environment(self, environment: dict[str, Any]) -> bool:
+        """Add this environment to environment.json unless it is there; whether it differs from the first."""
+        file = self.folder / "environment.json"
+        known = read_json(file) if file.exists() else []
+        if environment not in known:
+            write_json(file, [*known, environment])
+        return bool(known) and environment != known[0]
+
+
+def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:
+    """Open the run folder of these settings below `parent`, or begin it.
+
+    Raises:
+        RunError: the folder cannot be made, or holds settings that are not these.
+
+    """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+    folder = parent / f"{name}-{digest}"
+    file = folder / "settings.json"
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = not file.exists() and any(p for p in folder.iterdir() if not p.name.startswith("."))
+    if foreign:
+        raise RunError(f"{folder} holds files but no settings.json, so it is not a run: move it away or use --out")
+    if file.exists() and read_json(file) != settings:
+        raise RunError(f"{file} was changed since its run began: restore it, or move the folder away")
+    if not file.exists():
+        write_json(file, settings)
+    return Run(folder)
+
+
+def read_json(file: Path) -> Any:
+    """Read a JSON file, or raise a RunError that names it."""
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {file}: {error}; restore it, or move it away to compute it again") from error
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write a JSON file, atomically."""
+    write(file, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file so that it appears whole or not at all.
+
+    Raises:
+        RunError: no room, no permission; the file that was there before is untouched.
+
+    """
+    with written(file) as beside:
+        beside.write_bytes(content)
+
+
+@contextmanager
+def written(file: Path) -> Iterator[Path]:
+    """Give a name beside `file` to write to; afterwards it is synced and renamed to `file`."""
+    beside = file.with_name(f".{os.getpid()}.{file.name}")  # same suffix: matplotlib chooses the format by it
+    with explained(file):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            with beside.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            beside.replace(file)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(place: Path) -> Iterator[None]:
+    """Turn an OSError into a RunError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot write {place}: {error.strerror or error}; free some room or choose another folder with --out. "
+            "What was finished before is kept, and the same command goes on from there"
+        ) from error

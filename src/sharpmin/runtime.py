@@ -1,0 +1,127 @@
+"""Tune this process once, and say on what it ran.
+
+Importing sharpmin changes nothing; the command line calls `tune` first, and a notebook may.
+
+Allocator: glibc gives every large block back to the kernel when it is freed and faults it in again, page by
+page, at the next layer. Keeping the memory (M_MMAP_MAX = 0, a large M_TRIM_THRESHOLD) is worth a factor of
+about 1.5 on C1 (benchmarks/original_job.py). Both are settings of the process, not of PyTorch.
+"""
+
+import ctypes
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from sharpmin.errors import UsageError
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc, malloc.h
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What `tune` did.
+
+    Attributes:
+        threads: PyTorch's threads for one operation.
+        allocator: "glibc, memory kept" or why the allocator was left alone.
+
+    """
+
+    threads: int
+    allocator: str
+
+
+def tune(*, threads: int | None = None) -> Tuned:
+    """Set the allocator and the number of threads of this process.
+
+    Args:
+        threads: by default the processors this process may use.
+
+    Example:
+        >>> tune(threads=1).threads  # doctest: +SKIP
+        1
+
+    """
+    threads = threads if threads is not None else available_processors()
+    if threads < 1:
+        raise UsageError(f"{threads} threads: give at least 1")
+    torch.set_num_threads(threads)
+    return Tuned(threads, keep_freed_memory())
+
+
+def available_processors() -> int:
+    """Processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def keep_freed_memory() -> str:
+    """Tell glibc to keep freed blocks for the next layer; elsewhere do nothing and say so."""
+    if platform.libc_ver()[0] != "glibc":
+        return "left alone: not glibc"
+    mallopt = ctypes.CDLL(None).mallopt
+    kept = mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, ctypes.c_int(2**31 - 1))
+    return "glibc, memory kept" if kept else "left alone: glibc refused"
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name, or "auto": the GPU where there is one.
+
+    Raises:
+        UsageError: there is no such device here.
+
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {name!r} cannot be used here ({reason}): choose cpu, cuda, cuda:N or auto") from error
+    return device
+
+
+def available_memory() -> int | None:
+    """Bytes of memory this process can still take: the kernel's estimate, within its control group."""
+    limits = []
+    try:
+        with open("/proc/meminfo") as lines:
+            fields = dict(line.split(":", 1) for line in lines)
+        limits.append(int(fields["MemAvailable"].split()[0]) * 1024)
+        with open("/sys/fs/cgroup/memory.max") as limit, open("/sys/fs/cgroup/memory.current") as current:
+            limits.append(int(limit.read()) - int(current.read()))
+    except (OSError, KeyError, ValueError):
+        pass  # not Linux, or no limit ("max")
+    return min(limits, default=None)
+
+
+def environment(*, device: torch.device) -> dict[str, Any]:
+    """What a number depends on beside its settings: versions, processor, threads, device."""
+    return {
+        "sharpmin": version("sharpmin"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor_name(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
+def processor_name() -> str:
+    """The processor as the system names it."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def tuned_environment(tuned: Tuned, *, device: torch.device) -> dict[str, Any]:
+    """The environment with what `tune` did."""
+    return {**environment(device=device), **asdict(tuned)}

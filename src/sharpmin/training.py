@@ -1,0 +1,292 @@
+"""Train a network with mini-batch Adam: one loop for small batches and large ones.
+
+Keras-1 defaults: learning rate 1e-3, betas 0.9 and 0.999, epsilon 1e-8, the data shuffled anew each epoch and
+the ragged last batch kept. All randomness of an epoch (its shuffle, its dropout) comes from (seed, epoch), so
+the loop may stop after any epoch and go on later, in another process, to the same bits.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sharpmin.blocked import Blocked, can_block
+from sharpmin.data import Examples
+from sharpmin.errors import DivergedError, UsageError
+from sharpmin.objective import Objective, Precision
+from sharpmin.progress import Progress, silent
+
+REPORT_EVERY = 0.5  # seconds between two looks at the running loss (on a GPU each look waits for it)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What determines the bits of a training run, beside its starting point and its data.
+
+    Attributes:
+        batch_size: examples per step.
+        epochs: passes over the training set; with `until_converged`, the most it may take.
+        learning_rate: of Adam.
+        seed: of the shuffles and of dropout.
+        precision: arithmetic of the forward and backward pass; weights and Adam's moments are float32.
+        until_converged: stop when the loss ceases to improve: see `has_converged`.
+
+    """
+
+    batch_size: int = 256
+    epochs: int = 20
+    learning_rate: float = 1e-3
+    seed: int = 0
+    precision: Precision = "float32"
+    until_converged: bool = False
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history.
+
+    Attributes:
+        epoch: counted from 1.
+        train_loss: mean over the epoch's examples of the loss as trained, dropout included.
+        train_accuracy: likewise, a fraction.
+        test_loss: loss on the test set after the epoch, without dropout.
+        test_accuracy: likewise, a fraction.
+        seconds: training time of the epoch, without the test.
+
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    test_loss: float | None
+    test_accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Everything a run needs to go on: the weights, Adam's moments by parameter name, and the history."""
+
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor] = field(default_factory=dict)
+    history: tuple[Epoch, ...] = ()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.history)
+
+
+def has_converged(history: tuple[Epoch, ...], *, patience: int = 5, improvement: float = 0.01) -> bool:
+    """Whether the loss has ceased to improve.
+
+    The paper trains "until the loss ceases to improve" and leaves the rule open. Ours: the lowest training
+    loss of the last `patience` epochs is not below (1 - improvement) times the lowest before them.
+
+    Example:
+        >>> falling = tuple(Epoch(i, 2.0**-i, 0.0, None, None, 0.0) for i in range(1, 9))
+        >>> has_converged(falling), has_converged(falling[:2] + falling[1:2] * 5)
+        (False, True)
+
+    """
+    losses = [epoch.train_loss for epoch in history]
+    if len(losses) <= patience:
+        return False
+    return min(losses[-patience:]) > (1 - improvement) * min(losses[:-patience])
+
+
+def train(
+    model: nn.Module,
+    data: Examples,
+    config: TrainConfig,
+    *,
+    test: Examples | None = None,
+    state: State | None = None,
+    device: torch.device | str = "cpu",
+    after_epoch: Callable[[State], None] | None = None,
+    progress: Progress = silent,
+    label: str = "train",
+) -> State:
+    """Train a classifier from its present weights, or go on from a state, and return the final state.
+
+    The model ends with the trained weights, in training mode, on `device`; the caller's random state is left
+    as it was.
+
+    Args:
+        model: gives logits [B, classes].
+        data: the training set.
+        config: batch size, epochs, learning rate, seed, precision.
+        test: evaluated after each epoch where given.
+        state: of an earlier call with the same model, data and config; the result is then the same, bit for
+            bit, as that of one uninterrupted call.
+        device: where to train.
+        after_epoch: called with the state after each epoch, e.g. to save it.
+        progress: told the number of examples done.
+        label: the task's name in `progress`.
+
+    Returns:
+        The state after the last epoch.
+
+    Raises:
+        UsageError: a batch larger than the data, or a number below 1.
+        DivergedError: the loss is not finite; `after_epoch` has seen the last good state.
+
+    Example:
+        >>> from sharpmin import data, zoo
+        >>> toy = data.synthetic(train=64, test=16, shape=(8,), classes=3)
+        >>> network = zoo.build("F1", seed=0, shape=(8,), classes=3)
+        >>> train(network, toy.train, TrainConfig(batch_size=16, epochs=2)).epochs
+        2
+
+    Source: Keskar et al. 2017, section 2.2; Kingma and Ba 2015, algorithm 1.
+
+    """
+    check(config, examples=len(data))
+    state = state or State(named_copies(model))
+    model.to(device, memory_format=torch.channels_last)
+    optimizer = restore(model, config, state)
+    data = Examples(data.inputs.to(device), data.targets.to(device))
+    tester = None if test is None else Objective(model, test, batch_norm="batch", device=device)
+    while state.epochs < config.epochs and not (config.until_converged and has_converged(state.history)):
+        number = state.epochs + 1
+        began = time.perf_counter()
+        loss, accuracy = train_epoch(model, data, optimizer, config, epoch=number, progress=progress, label=label)
+        seconds = time.perf_counter() - began
+        tested = None if tester is None else tester.measure(tester.theta)
+        line = Epoch(
+            number,
+            loss,
+            accuracy,
+            None if tested is None else tested.loss,
+            None if tested is None else tested.accuracy,
+            seconds,
+        )
+        state = State(named_copies(model), moments_of(model, optimizer), (*state.history, line))
+        if after_epoch is not None:
+            after_epoch(state)
+    return state
+
+
+def check(config: TrainConfig, *, examples: int) -> None:
+    """Raise a UsageError for settings nobody can train with."""
+    if not 1 <= config.batch_size <= examples:
+        raise UsageError(
+            f"batch size {config.batch_size} does not fit a training set of {examples} examples: "
+            f"choose one from 1 to {examples}"
+        )
+    if config.epochs < 1:
+        raise UsageError(f"{config.epochs} epochs: train for at least 1")
+    if not config.learning_rate > 0:
+        raise UsageError(f"learning rate {config.learning_rate}: it must be above 0")
+    if config.precision not in ("float32", "bfloat16"):
+        raise UsageError(f"unknown precision {config.precision!r}: choose float32 or bfloat16")
+
+
+def train_epoch(
+    model: nn.Module,
+    data: Examples,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    *,
+    epoch: int,
+    progress: Progress,
+    label: str,
+) -> tuple[float, float]:
+    """One pass over the shuffled data; mean loss and accuracy as trained."""
+    device = data.inputs.device
+    network = Blocked(model) if device.type == "cpu" and can_block(model) else model  # type: ignore[arg-type]
+    model.train()
+    steps = -(-len(data) // config.batch_size)
+    losses, hits = torch.zeros(steps, device=device), torch.zeros((), dtype=torch.int64, device=device)
+    looked = time.perf_counter()
+    with seeded(config.seed, epoch, device=device) as generator:
+        for step, picked in enumerate(torch.randperm(len(data), generator=generator).split(config.batch_size)):
+            loss, hit = train_step(network, optimizer, data, picked.to(device), config.precision)
+            losses[step] = loss * len(picked)
+            hits += hit
+            if time.perf_counter() - looked > REPORT_EVERY or step == steps - 1:
+                check_finite(losses[: step + 1], config, epoch=epoch)
+                done = (epoch - 1) * len(data) + step * config.batch_size + len(picked)
+                note = f"epoch {epoch}, loss {losses[step].item() / len(picked):.4f}"
+                progress(label, done, config.epochs * len(data), unit="images", note=note)
+                looked = time.perf_counter()
+    return losses.sum(dtype=torch.float64).item() / len(data), hits.item() / len(data)
+
+
+def train_step(
+    network: nn.Module, optimizer: torch.optim.Optimizer, data: Examples, picked: Tensor, precision: Precision
+) -> tuple[Tensor, Tensor]:
+    """One step of Adam on the examples picked; their mean loss and number of hits, on the device."""
+    inputs, targets = data.inputs[picked], data.targets[picked]
+    if inputs.dim() == 4:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = network(inputs)
+    loss = F.cross_entropy(logits.float(), targets)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
+
+
+class seeded:  # noqa: N801  reads as a verb, like torch.no_grad
+    """Seed dropout's global random state for one epoch and give a generator for its shuffle; restore after."""
+
+    def __init__(self, seed: int, epoch: int, *, device: torch.device) -> None:
+        self.shuffle, self.dropout = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64).tolist()
+        self.fork = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+    def __enter__(self) -> torch.Generator:
+        self.fork.__enter__()
+        torch.manual_seed(self.dropout)
+        return torch.Generator().manual_seed(self.shuffle)
+
+    def __exit__(self, *error: object) -> None:
+        self.fork.__exit__(*error)  # type: ignore[arg-type]
+
+
+def check_finite(losses: Tensor, config: TrainConfig, *, epoch: int) -> None:
+    """Raise a DivergedError that names the first step whose loss is NaN or infinite."""
+    bad = (~torch.isfinite(losses)).nonzero()
+    if len(bad):
+        raise DivergedError(
+            f"the loss became {losses[bad[0, 0]].item()} at epoch {epoch}, step {bad[0, 0].item() + 1} "
+            f"(batch {config.batch_size}, learning rate {config.learning_rate:g}); the state after epoch {epoch - 1} "
+            "is kept: lower the learning rate, or train in float32"
+        )
+
+
+def named_copies(model: nn.Module) -> dict[str, Tensor]:
+    """The trainable weights by name, copied to the CPU in their plain layout."""
+    return {name: plain_copy(p) for name, p in model.named_parameters()}
+
+
+def plain_copy(tensor: Tensor) -> Tensor:
+    """A contiguous copy on the CPU."""
+    return tensor.detach().to("cpu", copy=True).contiguous()
+
+
+def moments_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's step count and moments, keyed `name.field`."""
+    return {
+        f"{name}.{key}": plain_copy(value)
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+@torch.no_grad()
+def restore(model: nn.Module, config: TrainConfig, state: State) -> torch.optim.Adam:
+    """Put a state's weights into the model and its moments into a new Adam."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, eps=1e-8, fused=True)
+    for name, parameter in model.named_parameters():
+        parameter.copy_(state.weights[name])
+        for key in ("step", "exp_avg", "exp_avg_sq") if state.moments else ():
+            saved = state.moments[f"{name}.{key}"]
+            like = saved.clone() if key == "step" else torch.empty_like(parameter).copy_(saved)
+            optimizer.state[parameter][key] = like
+    return optimizer
