@@ -36,7 +36,8 @@ class Moments(torch.autograd.Function):
     """Mean and (biased) variance of each channel of one block."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, z: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(ctx: FunctionCtx, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean [C] and variance [C] of z [B, C, ...]."""
         kept_in = torch.promote_types(z.dtype, torch.float32)  # bfloat16 activations, float32 statistics
         unused = z.new_zeros(2, z.shape[1], dtype=kept_in)
         mean, var = torch.batch_norm_update_stats(z, unused[0], unused[1], 0.0)
@@ -45,7 +46,7 @@ class Moments(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_mean: Tensor, d_var: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, d_mean: Tensor, d_var: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         """d/dz: d_mean / n + 2 d_var (z - mean) / n, one fused scale-and-shift per channel."""
         z, mean = ctx.saved_tensors
         n = z.numel() // z.shape[1]
@@ -56,16 +57,17 @@ class Normalise(torch.autograd.Function):
     """gamma (z - mean) / sqrt(var + eps) + beta with mean and variance given, and gradients for all five."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: FunctionCtx, z: Tensor, mean: Tensor, var: Tensor, gamma: Tensor, beta: Tensor, eps: float
     ) -> Tensor:
+        """The normalised block, of z's shape."""
         ctx.save_for_backward(z, mean, var, gamma)
         ctx.eps = eps  # type: ignore[attr-defined]
         return F.batch_norm(z, mean, var, gamma, beta, eps=eps)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
         """With d_gamma = sum dy zhat and d_beta = sum dy: d_mean = -gamma r d_beta, d_var = -gamma r^2 d_gamma / 2."""
         z, mean, var, gamma = ctx.saved_tensors
         dz, d_gamma, d_beta = torch.ops.aten.native_batch_norm_backward(
@@ -86,13 +88,12 @@ class Stage:
 
 def can_block(model: nn.Module) -> bool:
     """Whether `model` is a flat chain of per-example layers and BatchNorms without running statistics."""
-    if not isinstance(model, nn.Sequential):
+    if type(model) is not nn.Sequential:  # a subclass may do something else, and so may one of a layer
         return False
-    norms = [layer for layer in model if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
-    others = [layer for layer in model if not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = [layer for layer in model if type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d)]
     return (
         bool(norms)
-        and all(type(layer) in PER_EXAMPLE for layer in others)
+        and all(layer in norms or type(layer) in PER_EXAMPLE for layer in model)
         and all(norm.running_mean is None and norm.weight is not None for norm in norms)
     )
 

@@ -120,17 +120,20 @@ def plot(
             job, split, runs=out / "runs", environment=environment, device=where, progress=report
         )
     draw(numbers, out / "Figures", published=authors)
-    summarise(numbers, run.folder)
+    print(parametric.summary(numbers))
+    print(f"Run folder: {run.folder}")
 
 
 def plan(given: dict[str, Any]) -> tuple[Any, str]:
     """The job asked for, with the large batch still open, and the name of its data."""
+    from sharpmin.landscape.paths import default_alphas
     from sharpmin.paper.parametric import Job
     from sharpmin.paper.recipes import recipe
     from sharpmin.training import TrainConfig
 
     chosen = recipe(given["network"])
-    epochs = given["epochs"] or (200 if given["until_converged"] else chosen.epochs)
+    epochs = given["epochs"] if given["epochs"] is not None else 200 if given["until_converged"] else chosen.epochs
+    large_epochs = epochs if given["large_batch_epochs"] is None else given["large_batch_epochs"]
     config = TrainConfig(
         batch_size=given["small_batch"],
         epochs=epochs,
@@ -139,11 +142,14 @@ def plan(given: dict[str, Any]) -> tuple[Any, str]:
         precision=given["precision"],
         until_converged=given["until_converged"],
     )
+    default_alphas(given["points"])  # refuses too few, before anything is trained
+    if given["evaluation_batch"] < 1:
+        raise UsageError(f"--evaluation-batch is {given['evaluation_batch']}: it must be at least 1")
     job = Job(
         network=given["network"],
         seed=given["seed"],
         small_batch=config,
-        large_batch=replace(config, epochs=given["large_batch_epochs"] or epochs),
+        large_batch=replace(config, epochs=large_epochs),
         train_size=given["train_size"],
         path=given["path"],
         points=given["points"],
@@ -167,6 +173,7 @@ def with_large_batch(job: Any, batch_size: int | None, *, examples: int) -> Any:
 def load_data(network: str, name: str, *, train_size: int | None, seed: int, progress: Any) -> Any:
     """The data set for a network, cut to `train_size` where asked."""
     from sharpmin import data, zoo
+    from sharpmin.paper.recipes import recipe
 
     if name == "synthetic":
         like = zoo.default_interface(network)
@@ -174,17 +181,10 @@ def load_data(network: str, name: str, *, train_size: int | None, seed: int, pro
     elif name in data.NAMES:
         split = data.load(name, progress=progress)
     else:
-        split = data.load(recipe_data(network), path=name, progress=progress)
+        split = data.load(recipe(network).data, path=name, progress=progress)
     if train_size is None:
         return split
     return replace(split, train=data.subset(split.train, train_size, seed=seed, classes=split.classes))
-
-
-def recipe_data(network: str) -> str:
-    """The name of a network's own data set."""
-    from sharpmin.paper.recipes import recipe
-
-    return recipe(network).data
 
 
 def draw(numbers: Any, folder: Path, *, published: Any) -> None:
@@ -197,14 +197,6 @@ def draw(numbers: Any, folder: Path, *, published: Any) -> None:
     figure = plots.parametric(numbers, published=published)
     plots.save(figure, folder / f"{stem}.pdf", folder / f"{stem}.png")
     print(f"Plot saved as {folder / stem}.pdf, .png and .json")
-
-
-def summarise(numbers: Any, run: Path) -> None:
-    """Print the two ends of the curve and where everything lies."""
-    from sharpmin.paper.parametric import summary
-
-    print(summary(numbers))
-    print(f"Run folder: {run}")
 
 
 @app.command
@@ -325,6 +317,8 @@ def fail(sentence: str, code: int) -> int:
     return code
 
 
-def one_line_warning(message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None) -> None:
+def one_line_warning(
+    message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None
+) -> None:
     """Print a warning without the source line it came from."""
     print(f"sharpmin: warning: {message}", file=sys.stderr)

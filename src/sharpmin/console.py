@@ -76,7 +76,11 @@ class Lines:
         self.last[task] = now
         left = (now - began) * (total - done) / (done - at) if total and done > at else None
         tail = f"took {clock(now - began)}" if finished else f"ETA {clock(left)}" if left is not None else ""
-        print("  ".join(part for part in (task, counted(done, total, unit), tail, note) if part), file=sys.stderr, flush=True)
+        print(
+            "  ".join(part for part in (task, counted(done, total, unit), tail, note) if part),
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def counted(done: int, total: int | None, unit: str) -> str:

@@ -11,7 +11,7 @@ weighs what it should and the gradient is the gradient of exactly that number.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class Scored(NamedTuple):
     hits: Tensor
 
 
+@runtime_checkable
 class Pair(Protocol):
     """A data set held as two tensors, examples first; `sharpmin.data.Examples` is one."""
 
@@ -151,6 +152,7 @@ class Objective:
             examples += count
             if isinstance(scored, Scored):
                 hits = (hits or 0) + int(scored.hits.sum())
+        check_examples(examples)
         return Measurement(total / examples, None if hits is None else hits / examples, examples)
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
@@ -167,26 +169,24 @@ class Objective:
                 gradient += torch.cat([grad.reshape(-1) for grad in grads])
                 total += summed.item()
                 examples += count
+        check_examples(examples)
         return total / examples, gradient.div_(examples)
-
-    @property
-    def _streams(self) -> bool:
-        return not hasattr(self.data, "inputs")
 
     def _batches(self) -> Iterator[Any]:
         """The batches, moved to the device; images with their channels last, which convolutions prefer."""
-        if self._streams:
-            yield from self.data  # type: ignore[misc]
+        if not isinstance(self.data, Pair):
+            yield from self.data
             return
         for start in range(0, len(self.data.inputs), self.batch_size):
             inputs = self.data.inputs[start : start + self.batch_size].to(self.device, non_blocking=True)
             if inputs.dim() == 4:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
-            yield inputs, self.data.targets[start : start + self.batch_size].to(self.device, non_blocking=True)
+            yield (
+                inputs,
+                self.data.targets[start : start + self.batch_size].to(self.device, non_blocking=True),
+            )
 
-    def _losses(
-        self, theta: Tensor, *, pieces: dict[str, Tensor] | None = None
-    ) -> Iterator[tuple[Any, Tensor, int]]:
+    def _losses(self, theta: Tensor, *, pieces: dict[str, Tensor] | None = None) -> Iterator[tuple[Any, Tensor, int]]:
         """For each batch: what the loss function gave, the sum of its losses in float64, and its size."""
         weights = self.layout.unflatten(theta.to(self.device)) if pieces is None else pieces
         given = {**self._moved(), **{self._prefix + name: tensor for name, tensor in weights.items()}}
@@ -199,7 +199,6 @@ class Objective:
             ):
                 scored = self.loss(swapped, batch)
             yield scored, *summed_and_counted(scored)
-
 
     def _moved(self) -> dict[str, Tensor]:
         """The tensors outside theta, on the objective's device where the model itself is elsewhere."""
@@ -233,11 +232,17 @@ def summed_and_counted(scored: "Scored | Tensor | tuple[Tensor, int]") -> tuple[
     return losses.sum(dtype=torch.float64), len(losses)
 
 
+def check_examples(examples: int) -> None:
+    """Raise a UsageError where a pass over the data met no example."""
+    if not examples:
+        raise UsageError("the data gave no examples: f needs at least one, and a generator can be read only once")
+
+
 def check_batch_size(data: Any, batch_size: int | None) -> int:
     """The evaluation batch size for this data: the one given, or the whole set up to `DEFAULT_BATCH`."""
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size is {batch_size}: it must be at least 1")
-    if not hasattr(data, "inputs"):
+    if not isinstance(data, Pair):
         return batch_size or DEFAULT_BATCH
     if len(data.inputs) == 0:
         raise UsageError("the data set is empty: f is a mean over at least one example")

@@ -4,18 +4,21 @@ The parametric plot looks as in the authors' script: cross-entropy on the left a
 on the right in red, the training set solid, the test set dashed.
 """
 
+from math import nan
 from pathlib import Path as File
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sharpmin.landscape.paths import Path
 from sharpmin.paper.parametric import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
 from sharpmin.runs import written
 
 LOSS_COLOUR, ACCURACY_COLOUR = "tab:blue", "tab:red"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.figsize": (6.4, 4.4),
     "figure.dpi": 100,
     "savefig.dpi": 160,
@@ -31,16 +34,48 @@ STYLE = {
 
 
 def parametric(plot: ParametricPlot, *, published: PublishedCurve | None = None) -> Figure:
-    """Draw loss and accuracy along the path between the small-batch and the large-batch minimizer.
+    """Draw a parametric plot of the paper: loss and accuracy from the small-batch to the large-batch minimizer.
 
     Args:
-        plot: the numbers.
-        published: the authors' curve, drawn thin behind ours.
+        plot: the numbers, as `sharpmin.paper.parametric.compute` or `load` gives them.
+        published: the authors' curve, drawn thin beside ours.
 
     Returns:
         A figure with two axes; it is not registered with pyplot and needs no closing.
 
     Source: Keskar et al. 2017, Figures 3 and 7.
+
+    """
+    job = plot.job
+    ends = (f"small batch, {job.small_batch.batch_size}", f"large batch, {job.large_batch.batch_size}")
+    return path(plot.curve("train"), plot.curve("test"), published=published, title=title(plot), ends=ends)
+
+
+def path(
+    train: Path,
+    test: Path | None = None,
+    *,
+    published: PublishedCurve | None = None,
+    title: str = "",
+    ends: tuple[str, str] = ("theta_a", "theta_b"),
+) -> Figure:
+    """Draw loss (left axis) and accuracy (right axis) along a path.
+
+    Args:
+        train: drawn solid.
+        test: the same path on the test set, drawn dashed.
+        published: the authors' curve, drawn thin beside.
+        title: above the axes.
+        ends: what lies at alpha = 0 and at alpha = 1.
+
+    Returns:
+        A figure with two axes, not registered with pyplot.
+
+    Example:
+        >>> from sharpmin.landscape import Path
+        >>> line = Path("line", (0.0, 1.0), (0.5, 0.1), (0.8, 0.9), 10, "running", 10, "float32")
+        >>> len(path(line).axes)
+        2
 
     """
     with matplotlib.rc_context(STYLE):
@@ -49,42 +84,40 @@ def parametric(plot: ParametricPlot, *, published: PublishedCurve | None = None)
         accuracy_axis = loss_axis.twinx()
         if published is not None:
             draw_published(loss_axis, accuracy_axis, published)
-        draw_curves(loss_axis, accuracy_axis, plot)
-        label_axes(loss_axis, accuracy_axis, plot)
-        loss_axis.set_title(title(plot), fontsize=9)
+        draw(loss_axis, accuracy_axis, train, "-", label="Train")
+        if test is not None:
+            draw(loss_axis, accuracy_axis, test, "--", label="Test")
+        label_axes(loss_axis, accuracy_axis, train, ends)
+        loss_axis.set_title(title, fontsize=9)
         handles, labels = loss_axis.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
     return figure
 
 
-def draw_curves(loss_axis: Axes, accuracy_axis: Axes, plot: ParametricPlot) -> None:
-    """Our four curves."""
-    alphas = [point.alpha for point in plot.points]
-    for part, line in (("train", "-"), ("test", "--")):
-        losses = [getattr(point, f"{part}_loss") for point in plot.points]
-        percents = [100 * getattr(point, f"{part}_accuracy") for point in plot.points]
-        loss_axis.plot(alphas, losses, line, color=LOSS_COLOUR, label=part.capitalize())
-        accuracy_axis.plot(alphas, percents, line, color=ACCURACY_COLOUR)
+def draw(loss_axis: Axes, accuracy_axis: Axes, curve: Path, line: str, *, label: str) -> None:
+    """One path's two curves; accuracies in percent, a gap where there is none."""
+    percents = [nan if accuracy is None else 100 * accuracy for accuracy in curve.accuracies]
+    loss_axis.plot(curve.alphas, curve.losses, line, color=LOSS_COLOUR, label=label)
+    accuracy_axis.plot(curve.alphas, percents, line, color=ACCURACY_COLOUR)
 
 
 def draw_published(loss_axis: Axes, accuracy_axis: Axes, curve: PublishedCurve) -> None:
     """The authors' four curves, thin and pale."""
     for part, line in (("train", "-"), ("test", "--")):
-        pale = {"linewidth": 0.9, "alpha": 0.55, "linestyle": line}
         losses, percents = getattr(curve, f"{part}_loss"), getattr(curve, f"{part}_accuracy")
-        loss_axis.plot(curve.alphas, losses, color="navy", label=f"{part.capitalize()}, published", **pale)
-        accuracy_axis.plot(curve.alphas, percents, color="darkred", **pale)
+        label = f"{part.capitalize()}, published"
+        loss_axis.plot(curve.alphas, losses, line, color="navy", linewidth=0.9, alpha=0.55, label=label)
+        accuracy_axis.plot(curve.alphas, percents, line, color="darkred", linewidth=0.9, alpha=0.55)
 
 
-def label_axes(loss_axis: Axes, accuracy_axis: Axes, plot: ParametricPlot) -> None:
+def label_axes(loss_axis: Axes, accuracy_axis: Axes, curve: Path, ends: tuple[str, str]) -> None:
     """Axis labels, colours, limits, and where the two minimizers are."""
-    small, large = plot.job.small_batch.batch_size, plot.job.large_batch.batch_size
-    loss_axis.set_xlabel(f"alpha   (0: small batch, {small};  1: large batch, {large})")
+    loss_axis.set_xlabel(f"alpha   (0: {ends[0]};  1: {ends[1]})")
     loss_axis.set_ylabel("Cross-entropy", color=LOSS_COLOUR)
     accuracy_axis.set_ylabel("Accuracy (%)", color=ACCURACY_COLOUR)
     loss_axis.tick_params(axis="y", colors=LOSS_COLOUR)
     accuracy_axis.tick_params(axis="y", colors=ACCURACY_COLOUR)
-    loss_axis.set_xlim(plot.points[0].alpha, plot.points[-1].alpha)
+    loss_axis.set_xlim(curve.alphas[0], curve.alphas[-1])
     loss_axis.set_ylim(bottom=0)
     accuracy_axis.set_ylim(0, 102)
     accuracy_axis.grid(visible=False)

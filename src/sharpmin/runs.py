@@ -50,11 +50,8 @@ class Run:
 
         """
         file = self.folder / f"{name}.safetensors"
-        try:
-            with safe_open(file, framework="pt") as opened:
-                return {key: opened.get_tensor(key) for key in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise RunError(f"cannot read {file}: {error}; remove it (or the whole folder) to compute it again") from error
+        with readable(file), safe_open(file, framework="pt") as opened:
+            return {key: opened.get_tensor(key) for key in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
 
     def save_state(self, name: str, state: State, *, finished: bool) -> None:
         """Keep a training state: after each epoch as a checkpoint, at the end as the solution."""
@@ -71,10 +68,12 @@ class Run:
         for candidate in (name, name + CHECKPOINT):
             if (self.folder / f"{candidate}.safetensors").exists():
                 tensors, metadata = self.load(candidate)
+                with readable(self.folder / f"{candidate}.safetensors"):
+                    history = tuple(Epoch(**line) for line in json.loads(metadata["history"]))
                 return State(
                     {key: value for key, value in tensors.items() if not key.startswith(MOMENTS)},
                     {key.removeprefix(MOMENTS): value for key, value in tensors.items() if key.startswith(MOMENTS)},
-                    tuple(Epoch(**line) for line in json.loads(metadata["history"])),
+                    history,
                 )
         return None
 
@@ -85,7 +84,10 @@ class Run:
     def read_lines(self, name: str) -> list[dict[str, Any]]:
         """Read the rows written so far; none where there is no such file."""
         file = self.folder / name
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        if not file.exists():
+            return []
+        with readable(file):
+            return [json.loads(line) for line in file.read_text().splitlines()]
 
     def note_environment(self, environment: dict[str, Any]) -> bool:
         """Add this environment to environment.json unless it is there; whether it differs from the first."""
@@ -120,10 +122,8 @@ def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:
 
 def read_json(file: Path) -> Any:
     """Read a JSON file, or raise a RunError that names it."""
-    try:
+    with readable(file):
         return json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {file}: {error}; restore it, or move it away to compute it again") from error
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -167,3 +167,12 @@ def explained(place: Path) -> Iterator[None]:
             f"cannot write {place}: {error.strerror or error}; free some room or choose another folder with --out. "
             "What was finished before is kept, and the same command goes on from there"
         ) from error
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Turn whatever makes a file unreadable, or another file than ours, into a RunError that names it."""
+    try:
+        yield
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"cannot read {file}: {error}; restore it, or move it away to compute it again") from error

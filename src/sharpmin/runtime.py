@@ -3,8 +3,8 @@
 Importing sharpmin changes nothing; the command line calls `tune` first, and a notebook may.
 
 Allocator: glibc gives every large block back to the kernel when it is freed and faults it in again, page by
-page, at the next layer. Keeping the memory (M_MMAP_MAX = 0, a large M_TRIM_THRESHOLD) is worth a factor of
-about 1.5 on C1 (benchmarks/original_job.py). Both are settings of the process, not of PyTorch.
+page, at the next layer. M_MMAP_MAX = 0 and a large M_TRIM_THRESHOLD make it keep the memory; both are settings
+of the process, not of PyTorch.
 """
 
 import ctypes

@@ -96,7 +96,7 @@ def has_converged(history: tuple[Epoch, ...], *, patience: int = 5, improvement:
     losses = [epoch.train_loss for epoch in history]
     if len(losses) <= patience:
         return False
-    return min(losses[-patience:]) > (1 - improvement) * min(losses[:-patience])
+    return min(losses[-patience:]) >= (1 - improvement) * min(losses[:-patience])
 
 
 def train(
@@ -147,7 +147,7 @@ def train(
     """
     check(config, examples=len(data))
     state = state or State(named_copies(model))
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = restore(model, config, state)
     data = Examples(data.inputs.to(device), data.targets.to(device))
     tester = None if test is None else Objective(model, test, batch_norm="batch", device=device)
@@ -180,6 +180,8 @@ def check(config: TrainConfig, *, examples: int) -> None:
         )
     if config.epochs < 1:
         raise UsageError(f"{config.epochs} epochs: train for at least 1")
+    if config.seed < 0:
+        raise UsageError(f"seed {config.seed}: it must be 0 or above")
     if not config.learning_rate > 0:
         raise UsageError(f"learning rate {config.learning_rate}: it must be above 0")
     if config.precision not in ("float32", "bfloat16"):
@@ -214,6 +216,8 @@ def train_epoch(
                 note = f"epoch {epoch}, loss {losses[step].item() / len(picked):.4f}"
                 progress(label, done, config.epochs * len(data), unit="images", note=note)
                 looked = time.perf_counter()
+    if not all(p.isfinite().all() for p in model.parameters()):
+        raise diverged("a weight became infinite or NaN", config, epoch=epoch, step=steps)
     return losses.sum(dtype=torch.float64).item() / len(data), hits.item() / len(data)
 
 
@@ -233,7 +237,7 @@ def train_step(
     return loss.detach(), (logits.detach().argmax(1) == targets).sum()
 
 
-class seeded:  # noqa: N801  reads as a verb, like torch.no_grad
+class seeded:
     """Seed dropout's global random state for one epoch and give a generator for its shuffle; restore after."""
 
     def __init__(self, seed: int, epoch: int, *, device: torch.device) -> None:
@@ -253,11 +257,16 @@ def check_finite(losses: Tensor, config: TrainConfig, *, epoch: int) -> None:
     """Raise a DivergedError that names the first step whose loss is NaN or infinite."""
     bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
-        raise DivergedError(
-            f"the loss became {losses[bad[0, 0]].item()} at epoch {epoch}, step {bad[0, 0].item() + 1} "
-            f"(batch {config.batch_size}, learning rate {config.learning_rate:g}); the state after epoch {epoch - 1} "
-            "is kept: lower the learning rate, or train in float32"
-        )
+        first = int(bad[0, 0])
+        raise diverged(f"the loss became {losses[first].item()}", config, epoch=epoch, step=first + 1)
+
+
+def diverged(what: str, config: TrainConfig, *, epoch: int, step: int) -> DivergedError:
+    """The error that says when it happened and what to do."""
+    return DivergedError(
+        f"{what} at epoch {epoch}, step {step} (batch {config.batch_size}, learning rate {config.learning_rate:g}); "
+        f"the state after epoch {epoch - 1} is kept: lower the learning rate, or train in float32"
+    )
 
 
 def named_copies(model: nn.Module) -> dict[str, Tensor]:
@@ -285,8 +294,9 @@ def restore(model: nn.Module, config: TrainConfig, state: State) -> torch.optim.
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, eps=1e-8, fused=True)
     for name, parameter in model.named_parameters():
         parameter.copy_(state.weights[name])
-        for key in ("step", "exp_avg", "exp_avg_sq") if state.moments else ():
-            saved = state.moments[f"{name}.{key}"]
-            like = saved.clone() if key == "step" else torch.empty_like(parameter).copy_(saved)
-            optimizer.state[parameter][key] = like
+        if f"{name}.step" in state.moments:  # a frozen or unused parameter has none
+            optimizer.state[parameter]["step"] = state.moments[f"{name}.step"].clone()
+            for key in ("exp_avg", "exp_avg_sq"):
+                moment = state.moments[f"{name}.{key}"]
+                optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(moment)
     return optimizer

@@ -18,9 +18,7 @@ UNSIGNED_BYTE = 0x08
 def parse_idx(content: bytes, *, axes: int) -> np.ndarray:
     """Return the unsigned bytes of an IDX file as an array with the given number of axes."""
     if content[:4] != bytes((0, 0, UNSIGNED_BYTE, axes)):
-        raise DataError(
-            f"not an IDX file of unsigned bytes with {axes} axes: it starts with {content[:4].hex(' ')}"
-        )
+        raise DataError(f"not an IDX file of unsigned bytes with {axes} axes: it starts with {content[:4].hex(' ')}")
     header = 4 + 4 * axes
     if len(content) < header:
         raise DataError(f"IDX file truncated in its header: {len(content)} bytes")

