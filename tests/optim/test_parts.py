@@ -1,0 +1,212 @@
+"""The parts of L-BFGS-B: the compact matrix, the Cauchy point, the line search, blockwise products."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize._dcsrch import DCSRCH
+from torch import Tensor
+
+from sharpmin.optim import blocks
+from sharpmin.optim.box import Box
+from sharpmin.optim.cauchy import CauchySearch, Piece
+from sharpmin.optim.compact import CompactMatrix, SingularError
+from sharpmin.optim.subspace import Aim, FreeSet, Step, subspace_step
+from sharpmin.optim.wolfe import LineSearch
+
+F64 = torch.float64
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def random(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=generator(seed), dtype=F64)
+
+
+def filled(n: int, memory: int, pairs: int, seed: int) -> CompactMatrix:
+    """A matrix that has seen `pairs` pairs y = H s of one positive definite H."""
+    B = CompactMatrix(torch.zeros(n, dtype=F64), memory)
+    h = random(n, seed=seed).abs() + 0.2
+    for i in range(pairs):
+        s = random(n, seed=seed + i + 1)
+        slot = B.open_slot()
+        B.vectors[2 * slot], B.vectors[2 * slot + 1] = h * s, s
+        B.record(slot, blocks.products(B.vectors[2 * slot : 2 * slot + 2], B.used))
+    return B
+
+
+def dense(B: CompactMatrix) -> Tensor:
+    """B formed by the BFGS formula from theta I, oldest pair first."""
+    n = B.vectors.shape[1]
+    matrix = B.theta * torch.eye(n, dtype=F64)
+    for slot in B.order:
+        y, s = B.vectors[2 * slot], B.vectors[2 * slot + 1]
+        Bs = matrix @ s
+        matrix = matrix - torch.outer(Bs, Bs) / (s @ Bs) + torch.outer(y, y) / (y @ s)
+    return matrix
+
+
+@pytest.mark.parametrize("pairs", [1, 3, 4, 7])
+def test_compact_form_is_the_bfgs_matrix(pairs):
+    B = filled(12, 4, pairs, seed=pairs)
+    W = B.columns(torch.arange(12)).T
+    torch.testing.assert_close(B.theta * torch.eye(12, dtype=F64) - W @ B.middle @ W.T, dense(B))
+
+
+def test_a_pair_without_positive_curvature_is_noticed():
+    B = CompactMatrix(torch.zeros(3, dtype=F64), 2)
+    slot = B.open_slot()
+    B.vectors[0], B.vectors[1] = torch.ones(3), -torch.ones(3)
+    B.record(slot, blocks.products(B.vectors[:2], B.used))
+    with pytest.raises(SingularError):
+        _ = B.middle
+
+
+def path_minimum(B: Tensor, x: Tensor, g: Tensor, box: Box) -> Tensor:
+    """The first local minimiser of the model along P(x - t g), one breakpoint at a time on the dense matrix."""
+    t = torch.where(g == 0, torch.inf, (x - torch.where(g > 0, box.lower, box.upper)) / g)
+    at, z = 0.0, torch.zeros_like(x)
+    for stop in [*sorted({float(v) for v in t if 0 < v < math.inf}), math.inf]:
+        d = torch.where(t > at, -g, 0.0)
+        first, second = float(d @ (g + B @ z)), float(d @ B @ d)
+        if first >= 0:
+            return x + z
+        if at - first / second < stop:
+            return x + z - first / second * d
+        z, at = z + (stop - at) * d, stop
+    return x + z
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    n=st.integers(2, 25),
+    seed=st.integers(0, 10**6),
+    ties=st.booleans(),
+    room=st.sampled_from([1, 2, 5, 10**6]),
+)
+def test_cauchy_point_is_the_first_minimiser_of_the_path(n, seed, ties, room):
+    B = filled(n, 3, 4, seed)
+    g = random(n, seed=seed + 50)
+    width = random(n, seed=seed + 51).abs()
+    if ties:
+        g, width = g.sign() * (1 + (g.abs() > 1)), torch.full_like(width, 0.5)
+    g[0] = 0.0
+    x = torch.zeros_like(g)
+    x[1] = width[1]
+    box = Box(-width, width)
+    piece, t = search(B, x, g, box, room)
+    z = (x - piece.t * g).clamp(box.lower, box.upper)
+    torch.testing.assert_close(z, path_minimum(dense(B), x, g, box), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(piece.c, B.columns(torch.arange(n)) @ (z - x), rtol=1e-6, atol=1e-6)
+    assert piece.fixed == 0 or piece.fixed in t.tolist()
+
+
+def search(B: CompactMatrix, x: Tensor, g: Tensor, box: Box, room: int) -> tuple[Piece, Tensor]:
+    t = box.steps_to_bound(x, g)
+    d = torch.where(t > 0, -g, 0.0)
+    finder = CauchySearch(B, t, g)
+    finder.room = room
+    return finder.run(B.columns(torch.arange(len(x))) @ d, float(d @ d)), t
+
+
+def test_breakpoints_of_every_kind_of_variable():
+    inf, eps = math.inf, 0.0
+    #      free  up   down  at l, out  at l, in  at l, g = 0  inside, g = 0  fixed
+    g = torch.tensor([1.0, -2.0, 4.0, 1.0, -1.0, eps, eps, 3.0])
+    x = torch.tensor([0.0, 0.0, 0.0, -1.0, -1.0, -1.0, 0.0, 0.5])
+    lower = torch.tensor([-inf, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, 0.5])
+    upper = torch.tensor([inf, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])
+    assert Box(lower, upper).steps_to_bound(x, g).tolist() == [inf, 0.5, 0.25, 0.0, 2.0, 0.0, inf, 0.0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(3, 20), seed=st.integers(0, 10**6))
+def test_subspace_minimiser_solves_the_reduced_system(n, seed):
+    """Between wide bounds the step ends at the model's minimiser over the free variables."""
+    B, g, x = filled(n, 3, 4, seed), random(n, seed=seed + 9), torch.zeros(n, dtype=F64)
+    free = FreeSet(x, 3)
+    free.gram = blocks.products(B.vectors, B.vectors)
+    t = torch.where(torch.arange(n) % 3 == 0, 0.0, torch.inf).to(F64)
+    free.update(t, 0.0, B)
+    start = Piece(0.0, 0.0, B.columns(torch.arange(n)) @ (-g * free.mask), torch.zeros(6, dtype=F64))
+    z = t.clone()
+    aim = Aim(x, torch.where(t > 0, g, 0.0), z, free.mask, Box(-math.inf, math.inf), B)
+    slope = aim.project(subspace_step(B, start, free))
+    F = (t > 0).nonzero().squeeze(1)
+    expected = torch.zeros_like(x)
+    expected[F] = -torch.linalg.solve(dense(B)[F][:, F], g[F])
+    torch.testing.assert_close(z, expected, rtol=1e-7, atol=1e-7)
+    assert slope == pytest.approx(float(aim.g @ z))
+
+
+def test_truncated_step_ends_on_the_first_bound_it_meets():
+    x, g = torch.zeros(3, dtype=F64), torch.tensor([1.0, 1.0, 1.0], dtype=F64)
+    aim = Aim(
+        x,
+        g,
+        torch.full_like(x, 9.0),
+        torch.tensor([1.0, 1.0, 0.0], dtype=F64),
+        Box(-1.0, 2.0),
+        filled(3, 1, 0, 0),
+    )
+    slope = aim.truncate(Step(0.5), Step(2.5))
+    assert aim.z.tolist() == [-1.0, -1.0, 9.0]
+    assert slope == pytest.approx(7.0)
+
+
+PHIS = {
+    "Moré and Thuente 1": (lambda a: -a / (a * a + 2), lambda a: (a * a - 2) / (a * a + 2) ** 2),
+    "Moré and Thuente 2": (
+        lambda a: (a + 0.004) ** 5 - 2 * (a + 0.004) ** 4,
+        lambda a: 5 * (a + 0.004) ** 4 - 8 * (a + 0.004) ** 3,
+    ),
+    "cosine": (lambda a: np.cos(3 * a + 1) - 0.1 * a, lambda a: -3 * np.sin(3 * a + 1) - 0.1),
+    "steep wall": (lambda a: np.exp(6 * a) - 50 * a, lambda a: 6 * np.exp(6 * a) - 50),
+    "flat then up": (lambda a: a**8 - 1e-3 * a, lambda a: 8 * a**7 - 1e-3),
+    "line": (lambda a: -a, lambda a: -1.0),
+}
+
+
+@pytest.mark.parametrize("name", PHIS)
+@pytest.mark.parametrize("longest", [1.0, 7.5, 1e10])
+@pytest.mark.parametrize("first", [1e-3, 0.1, 1.0])
+def test_line_search_takes_scipys_steps(name, first, longest):
+    phi, slope = PHIS[name]
+    steps: list[float] = []
+    ours = LineSearch(phi(0.0), slope(0.0), first, lambda: longest)
+    for _ in range(20):
+        steps.append(ours.step)
+        if ours.accepts(phi(ours.step), slope(ours.step)):
+            break
+    theirs: list[float] = []
+
+    def watched(a: float) -> float:
+        theirs.append(a)
+        return phi(a)
+
+    with np.errstate(all="ignore"):
+        DCSRCH(watched, slope, 1e-3, 0.9, 0.1, 0.0, longest)(first, phi(0.0), slope(0.0), 20)
+    assert steps == pytest.approx(theirs[: len(steps)], rel=1e-9)
+    assert len(steps) == len(theirs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, F64])
+@pytest.mark.parametrize("length", [1, 100, 2048, 5000, 65536])
+def test_products_and_combinations(dtype, length):
+    a, b = random(3, length, seed=1).to(dtype), random(4, length, seed=2).to(dtype)
+    error = (blocks.products(a, b) - a.double() @ b.double().T).abs().max()
+    assert float(error) <= {torch.float16: 3e-7, torch.float32: 3e-7, F64: 1e-14}[dtype] * length
+    out, factors = torch.empty(length, dtype=dtype), random(4, seed=3).to(dtype)
+    torch.testing.assert_close(blocks.combine(factors, b, out), factors @ b)
+
+
+def test_float32_products_over_two_million_are_good_to_1e_8():
+    a, b = (torch.randn(1, 2_000_000, generator=generator(i)) for i in range(2))
+    exact = float(a[0].double() @ b[0].double())
+    error = abs(sum(float(blocks.products(a[:, i], b[:, i])) for i in blocks.blocks(a)) - exact)
+    assert error <= 1e-8 * float(a.norm() * b.norm())
