@@ -37,3 +37,19 @@ def figure_3(network: str) -> PublishedCurve | None:
         return None
     curve = {key: tuple(values) for key, values in curves[network].items()}
     return PublishedCurve(curve.pop("alpha"), **curve)
+
+
+def sharpness_row(network: str, *, epsilon: float, subspace: int | None) -> dict[str, tuple[float, float]] | None:
+    """Table 3 (full space) or Table 4 (100 random dimensions): mean and standard deviation for "SB" and "LB".
+
+    Example:
+        >>> sharpness_row("F1", epsilon=1e-3, subspace=None)["LB"]
+        (205.14, 69.52)
+
+    """
+    tables = {None: "table_3_sharpness_full_space", 100: "table_4_sharpness_random_subspace_dim_100"}
+    columns = {1e-3: "1e-3", 5e-4: "5e-4"}
+    if subspace not in tables or epsilon not in columns:
+        return None
+    row = published()[tables[subspace]].get(network)
+    return row and {regime: (cell["mean"], cell["std"]) for regime, cell in row[columns[epsilon]].items()}

@@ -1,0 +1,74 @@
+"""The command line: verbs turned into library calls, and errors into one line and an exit code.
+
+Exit codes: 0 done, 1 the work failed, 2 the request could not be understood, 130 interrupted. The verbs import
+PyTorch when they run, so that help and a wrong option answer at once.
+"""
+
+import contextlib
+import os
+import sys
+import warnings
+from typing import Any
+
+from cyclopts import App, CycloptsError
+
+from sharpmin.cli.data import data_app
+from sharpmin.cli.plot import plot, redraw
+from sharpmin.cli.sharpness import sharpness
+from sharpmin.errors import SharpminError
+
+app = App(
+    name="sharpmin",
+    help="Did this run land in a sharp minimum, and is that why it generalises worse?",
+    version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # `run` says what is kept
+)
+app.command(plot)
+app.command(redraw)
+app.command(sharpness)
+app.command(data_app)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    warnings.showwarning = one_line_warning
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit code; errors become one line on stderr.
+
+    SHARPMIN_TRACEBACK=1 shows the traceback instead.
+    """
+    if os.environ.get("SHARPMIN_TRACEBACK"):
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return 0
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return fail(" ".join(str(error).split()), 2)
+    except SharpminError as error:
+        return fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
+    except MemoryError:
+        return fail("out of memory: try a smaller --large-batch, --evaluation-batch or --train-size", 1)
+    except RuntimeError as error:  # how PyTorch reports a failed allocation on the CPU
+        if "memory" not in str(error):
+            raise
+        return fail(f"out of memory: {str(error).splitlines()[0]}; try a smaller --large-batch or --train-size", 1)
+    return 0
+
+
+def fail(sentence: str, code: int) -> int:
+    """Print an error in one line and give back its exit code."""
+    print(f"sharpmin: {sentence}", file=sys.stderr)
+    return code
+
+
+def one_line_warning(
+    message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None
+) -> None:
+    """Print a warning without the source line it came from."""
+    print(f"sharpmin: warning: {message}", file=sys.stderr)

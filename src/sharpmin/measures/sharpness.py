@@ -1,0 +1,210 @@
+"""Metric 2.1 of Keskar et al. 2017: how far the loss can rise in a small box around a minimizer.
+
+    phi = 100 * (max_{y in C} f(x + A y) - f(x)) / (1 + f(x)),
+    C = { y in R^p : |y_i| <= epsilon (|(A^+ x)_i| + 1) },
+
+with A = I_n (full space) or A in R^{n x p} random (subspace). The maximisation is inexact: 10 iterations of L-BFGS-B.
+
+What the paper leaves open, and what we do:
+
+start       "corner", y_i = b_i sign(g_i) with g the gradient of y -> f(x + A y) at 0 and b the half-widths of the
+            box: where the linear model is largest. At a well-converged minimizer the gradient is so small that ten
+            iterations from y = 0 hardly move, and the sharpest minima measure 0. "zero" is the literal alternative.
+units       y in its own units; scaled to [-1, 1] the first steps become far too short.
+tolerances  none: the search ends after its iterations, not because f changes little in absolute terms.
+result      the best point seen, never less than f(x) itself.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sharpmin.errors import UsageError
+from sharpmin.measures.subspace import RandomSubspace
+from sharpmin.objective import Objective
+from sharpmin.optim import lbfgsb
+from sharpmin.progress import Progress, silent
+
+Start = Literal["corner", "zero"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sharpness:
+    """Metric 2.1 at one point, with what makes it believable.
+
+    Attributes:
+        value: phi, in percent; infinite where f became infinite in the box, NaN where f(x) is not finite.
+        loss: f(x).
+        max_loss: the largest f seen in the box.
+        epsilon: half-width of the box, relative to |weight| + 1.
+        subspace: p, or None for the full space.
+        displacement: the maximiser y found, [n] or [p]; feasible.
+        start: "corner" or "zero".
+        iterations: of L-BFGS-B.
+        evaluations: of f and its gradient, all included.
+        status: why the search ended: see `sharpmin.optim.lbfgsb.Status`.
+        message: the same in a sentence.
+        first_order: sum_i |g_i| b_i, the rise a linear f would have; the rest is curvature.
+        seconds: time taken.
+        seed: of the subspace, and of the perturbation where the gradient is exactly 0.
+        batch_norm: policy of f.
+        batch_size: evaluation batch of f.
+        precision: of f.
+
+    """
+
+    value: float
+    loss: float
+    max_loss: float
+    epsilon: float
+    subspace: int | None
+    displacement: Tensor
+    start: Start
+    iterations: int
+    evaluations: int
+    status: str
+    message: str
+    first_order: float
+    seconds: float
+    seed: int
+    batch_norm: str
+    batch_size: int
+    precision: str
+
+
+def sharpness(
+    objective: Objective,
+    *,
+    theta: Tensor | None = None,
+    epsilon: float = 1e-3,
+    subspace: int | None = None,
+    iterations: int = 10,
+    start: Start = "corner",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Sharpness:
+    """Measure the sharpness (Metric 2.1) of f at theta.
+
+    Args:
+        objective: f; the paper takes the mean loss on the whole training set.
+        theta: x, [n]; by default the model's present weights.
+        epsilon: the paper uses 1e-3 and 5e-4.
+        subspace: p for a random subspace (the paper: 100), None for the full space.
+        iterations: of L-BFGS-B (the paper: 10).
+        start: "corner" or "zero"; see the module's text.
+        seed: of the random subspace.
+        progress: told the evaluations done.
+
+    Returns:
+        phi with its evidence.
+
+    Raises:
+        UsageError: epsilon not above 0, iterations below 1, a subspace larger than n, theta of another network.
+
+    Example:
+        >>> from sharpmin import Objective, data
+        >>> toy = data.synthetic(train=64, test=16, shape=(4,), classes=3)
+        >>> f = Objective(torch.nn.Linear(4, 3).double(), [(toy.train.inputs.double(), toy.train.targets)])
+        >>> result = sharpness(f)
+        >>> result.max_loss >= result.loss + 0.9 * result.first_order
+        True
+
+    Source: Keskar et al. 2017, Metric 2.1 and Tables 3 and 4.
+
+    """
+    check(epsilon, iterations, start)
+    began = time.perf_counter()
+    x = objective.theta if theta is None else theta.detach().to(objective.device)
+    box = Neighbourhood(objective, x, epsilon=epsilon, subspace=subspace, seed=seed, progress=progress)
+    loss, gradient = box.evaluate(torch.zeros_like(box.widths))
+    ended = maximise(box, gradient, start=start, iterations=iterations, seed=seed) if math.isfinite(loss) else NOWHERE
+    return Sharpness(
+        value=100 * (box.best_loss - loss) / (1 + loss) if math.isfinite(loss) else math.nan,
+        loss=loss,
+        max_loss=box.best_loss,
+        epsilon=epsilon,
+        subspace=subspace,
+        displacement=box.best,
+        start=start,
+        iterations=ended.iterations,
+        evaluations=box.evaluations,
+        status=ended.status,
+        message=ended.message,
+        first_order=(gradient.abs().double() @ box.widths.double()).item(),
+        seconds=time.perf_counter() - began,
+        seed=seed,
+        batch_norm=objective.batch_norm,
+        batch_size=objective.batch_size,
+        precision=objective.precision,
+    )
+
+
+class Neighbourhood:
+    """f on the box C around x, in the coordinates y; remembers the largest value met and where."""
+
+    def __init__(
+        self, objective: Objective, x: Tensor, *, epsilon: float, subspace: int | None, seed: int, progress: Progress
+    ) -> None:
+        self.objective, self.x, self.progress = objective, x, progress
+        self.span = None if subspace is None else RandomSubspace(len(x), subspace, seed=seed, like=x)
+        coordinates = x if self.span is None else self.span.coordinates(x)
+        self.widths = epsilon * (coordinates.abs() + 1)
+        self.best, self.best_loss = torch.zeros_like(self.widths), -math.inf
+        self.evaluations = 0
+
+    def evaluate(self, y: Tensor) -> tuple[float, Tensor]:
+        """f(x + A y) and its gradient in y."""
+        moved = self.x + (y if self.span is None else self.span.apply(y))
+        loss, gradient = self.objective.value_and_grad(moved)
+        self.evaluations += 1
+        if loss > self.best_loss or self.evaluations == 1:
+            self.best, self.best_loss = y.clone(), loss
+        self.progress("sharpness", self.evaluations, None, unit="evaluations", note=f"loss {loss:.4f}")
+        return loss, gradient if self.span is None else self.span.transposed(gradient)
+
+    def negated(self, y: Tensor) -> tuple[float, Tensor]:
+        """-f and its gradient, for a minimiser."""
+        loss, gradient = self.evaluate(y)
+        return -loss, gradient.neg_()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a search ended."""
+
+    iterations: int
+    status: str
+    message: str
+
+
+NOWHERE = Ended(0, "non_finite", "f is not finite at theta itself, so there is nothing to compare with")
+
+
+def maximise(box: Neighbourhood, gradient: Tensor, *, start: Start, iterations: int, seed: int) -> Ended:
+    """Search the box by L-BFGS-B; what was found is in `box`."""
+    y = torch.zeros_like(box.widths) if start == "zero" else corner(box, gradient, seed=seed)
+    result = lbfgsb.minimize(box.negated, y, (-box.widths, box.widths), max_iter=iterations)
+    return Ended(result.nit, str(result.status), result.message)
+
+
+def corner(box: Neighbourhood, gradient: Tensor, *, seed: int) -> Tensor:
+    """The corner of the box that the gradient points to; where the gradient is exactly 0, that of a nearby point."""
+    if not bool(gradient.any()):
+        generator = torch.Generator().manual_seed(seed)
+        inside = torch.rand(len(box.widths), generator=generator).to(box.widths) * 2 - 1
+        _, gradient = box.evaluate(inside * box.widths)
+    return box.widths * gradient.sign()
+
+
+def check(epsilon: float, iterations: int, start: str) -> None:
+    """Raise a UsageError for a box or a search that makes no sense."""
+    if not (epsilon > 0 and math.isfinite(epsilon)):
+        raise UsageError(f"epsilon is {epsilon}: it must be a number above 0 (the paper: 1e-3 and 5e-4)")
+    if iterations < 1:
+        raise UsageError(f"{iterations} iterations: ask for at least 1 (the paper: 10)")
+    if start not in ("corner", "zero"):
+        raise UsageError(f"unknown start {start!r}: choose corner or zero")

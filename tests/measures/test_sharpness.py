@@ -1,0 +1,140 @@
+"""Metric 2.1 against closed forms, in float64."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from sharpmin.errors import UsageError
+from sharpmin.measures import sharpness
+from sharpmin.measures.subspace import BLOCK_ROWS, RandomSubspace
+from sharpmin.objective import Objective
+
+N = 6
+
+
+class Weights(nn.Module):
+    """A model that is nothing but its weight vector."""
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        self.w = nn.Parameter(weights.double())
+
+    def forward(self) -> Tensor:
+        return self.w
+
+
+def objective(formula, weights: Tensor) -> Objective:
+    """f(theta) = formula(theta), as the mean over one example."""
+    return Objective(Weights(weights), [None], loss=lambda model, batch: formula(model())[None])
+
+
+def vector(seed: int, n: int = N) -> Tensor:
+    return torch.randn(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def widths(x: Tensor, epsilon: float) -> Tensor:
+    return epsilon * (x.abs() + 1)
+
+
+@pytest.mark.parametrize("start", ["corner", "zero"])
+def test_linear(start):
+    """max f - f = sum |g_i| b_i."""
+    x, g = vector(1), vector(2)
+    result = sharpness(objective(lambda w: g @ w + 50, x), epsilon=1e-2, start=start)
+    rise = (g.abs() * widths(x, 1e-2)).sum().item()
+    assert result.max_loss - result.loss == pytest.approx(rise, rel=1e-9)
+    assert result.value == pytest.approx(100 * rise / (1 + result.loss), rel=1e-9)
+    assert result.first_order == pytest.approx(rise, rel=1e-12)
+
+
+def test_separable_quadratic():
+    """With h >= 0: max f - f = sum |g_i| b_i + h_i b_i^2 / 2, at the corner."""
+    x, g, h = vector(1), vector(2), vector(3).abs()
+    result = sharpness(objective(lambda w: g @ (w - x) + 0.5 * h @ (w - x) ** 2, x), epsilon=0.5)
+    b = widths(x, 0.5)
+    assert result.max_loss == pytest.approx((g.abs() @ b + 0.5 * h @ b**2).item(), rel=1e-12)
+    torch.testing.assert_close(result.displacement, b * g.sign())
+
+
+def test_exact_minimiser_is_not_flat():
+    """At the exact minimum of (v.w)^2 / 2 the gradient is 0; the maximum is (sum |v_i| b_i)^2 / 2."""
+    x, v = torch.zeros(N, dtype=torch.float64), vector(2)
+    result = sharpness(objective(lambda w: 0.5 * (v @ w) ** 2, x), epsilon=0.1)
+    assert result.max_loss == pytest.approx(0.5 * (0.1 * v.abs().sum().item()) ** 2, rel=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), epsilon=st.floats(1e-4, 1.0))
+def test_feasible_and_monotone_in_epsilon(seed, epsilon):
+    x, m = vector(seed), vector(seed + 1, N * N).view(N, N)
+    f = objective(lambda w: 0.5 * w @ (m @ m.T) @ w, x)
+    small, large = sharpness(f, epsilon=epsilon), sharpness(f, epsilon=2 * epsilon)
+    assert (small.displacement.abs() <= widths(x, epsilon) * (1 + 1e-12)).all()
+    assert 0 <= small.value <= large.value * (1 + 1e-9)
+
+
+def test_the_displacement_reaches_the_maximum():
+    x, m = vector(5), vector(6, N * N).view(N, N)
+    f = objective(lambda w: torch.logsumexp(m @ w, 0), x)
+    result = sharpness(f, epsilon=0.3)
+    assert f.value(x + result.displacement) == result.max_loss
+
+
+def test_full_space_equals_an_orthogonal_subspace_of_all_dimensions(monkeypatch):
+    """With p = n and A = I the box and the maximum are those of the full space."""
+    x, g = vector(1), vector(2)
+    f = objective(lambda w: (g @ w).exp(), x)
+    monkeypatch.setattr(RandomSubspace, "_draw", lambda self, start: torch.eye(N, dtype=torch.float64))
+    assert sharpness(f, subspace=N).value == pytest.approx(sharpness(f).value, rel=1e-12)
+
+
+@pytest.mark.parametrize("budget", [0, 2**30])
+def test_subspace_against_a_dense_pseudo_inverse(budget):
+    n, p = BLOCK_ROWS + 1000, 5  # two blocks
+    x = vector(1, n)
+    span = RandomSubspace(n, p, seed=3, like=x, budget=budget)
+    dense = torch.stack([span.apply(column) for column in torch.eye(p, dtype=torch.float64)], 1)
+    assert abs(dense.mean().item()) < 0.01
+    assert dense.std().item() == pytest.approx(1, abs=0.01)
+    torch.testing.assert_close(span.coordinates(x), torch.linalg.pinv(dense) @ x)
+    torch.testing.assert_close(span.transposed(x), dense.T @ x)
+
+
+def test_subspace_is_a_matter_of_its_seed():
+    f = objective(lambda w: (w**4).sum(), vector(1, 40))
+    values = [sharpness(f, subspace=3, seed=seed).value for seed in (0, 0, 1)]
+    assert values[0] == values[1] != values[2]
+
+
+def test_infinite_inside_the_box_is_infinite_sharpness():
+    x = torch.full((N,), 0.5, dtype=torch.float64)
+    far = sharpness(objective(lambda w: w.sum().where(w.sum() < 3.001, math.inf), x), epsilon=0.5)
+    assert far.value == math.inf
+    assert x.sum() + far.displacement.sum() >= 3.001
+
+
+def test_not_finite_at_theta_is_nan_not_zero():
+    result = sharpness(objective(lambda w: w.sum() * math.nan, vector(1)))
+    assert math.isnan(result.value)
+    assert result.status == "non_finite"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"epsilon": 0},
+        {"epsilon": -1e-3},
+        {"epsilon": math.nan},
+        {"subspace": N + 1},
+        {"iterations": 0},
+        {"start": "random"},
+        {"theta": torch.zeros(N + 1)},
+    ],
+)
+def test_bad_arguments(bad):
+    with pytest.raises(UsageError):
+        sharpness(objective(lambda w: w.sum(), vector(1)), **bad)
