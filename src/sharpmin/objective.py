@@ -10,6 +10,7 @@ weighs what it should and the gradient is the gradient of exactly that number.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -51,7 +52,14 @@ Loss = Callable[[nn.Module, Any], "Scored | Tensor | tuple[Tensor, int]"]
 
 
 def classification(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
-    """Cross-entropy of the logits `model(inputs)` against integer targets, and the hits."""
+    """Cross-entropy of the logits `model(inputs)` against integer targets, and the hits.
+
+    Example:
+        >>> batch = torch.zeros(2, 4), torch.tensor([0, 2])
+        >>> classification(nn.Linear(4, 3), batch).losses.shape
+        torch.Size([2])
+
+    """
     inputs, targets = batch
     logits = model(inputs)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -147,11 +155,12 @@ class Objective:
         NaN and infinite losses are returned as they are.
         """
         total, hits, examples = 0.0, None, 0
-        for scored, summed, count in self._losses(theta):
-            total += summed.item()
-            examples += count
-            if isinstance(scored, Scored):
-                hits = (hits or 0) + int(scored.hits.sum())
+        with same_random_state(self.device):
+            for scored, summed, count in self._losses(theta):
+                total += summed.item()
+                examples += count
+                if isinstance(scored, Scored):
+                    hits = (hits or 0) + int(scored.hits.sum())
         check_examples(examples)
         return Measurement(total / examples, None if hits is None else hits / examples, examples)
 
@@ -163,7 +172,7 @@ class Objective:
         theta = theta.detach().to(self.device)
         pieces = {name: piece.requires_grad_() for name, piece in self.layout.unflatten(theta).items()}
         gradient, total, examples = torch.zeros_like(theta), 0.0, 0
-        with torch.enable_grad():
+        with torch.enable_grad(), same_random_state(self.device):
             for _, summed, count in self._losses(theta, pieces=pieces):
                 grads = torch.autograd.grad(summed, list(pieces.values()), allow_unused=True, materialize_grads=True)
                 gradient += torch.cat([grad.reshape(-1) for grad in grads])
@@ -189,7 +198,7 @@ class Objective:
     def _losses(self, theta: Tensor, *, pieces: dict[str, Tensor] | None = None) -> Iterator[tuple[Any, Tensor, int]]:
         """For each batch: what the loss function gave, the sum of its losses in float64, and its size."""
         weights = self.layout.unflatten(theta.to(self.device)) if pieces is None else pieces
-        given = {**self._moved(), **{self._prefix + name: tensor for name, tensor in weights.items()}}
+        given = {**self._outside(), **{self._prefix + name: tensor for name, tensor in weights.items()}}
         swapped = Swapped(self._network, given)
         enabled = self.precision == "bfloat16"
         for batch in self._batches():
@@ -200,10 +209,10 @@ class Objective:
                 scored = self.loss(swapped, batch)
             yield scored, *summed_and_counted(scored)
 
-    def _moved(self) -> dict[str, Tensor]:
-        """The tensors outside theta, on the objective's device where the model itself is elsewhere."""
-        tensors = {**dict(self._network.named_parameters()), **dict(self._network.named_buffers())}
-        return {name: t.to(self.device) for name, t in tensors.items() if t.device != self.device}
+    def _outside(self) -> dict[str, Tensor]:
+        """The tensors outside theta on the objective's device; buffers as copies that the model may write to."""
+        buffers = {name: t.to(self.device, copy=True) for name, t in self._network.named_buffers()}
+        return {**{name: t.to(self.device) for name, t in self._network.named_parameters()}, **buffers}
 
 
 class Swapped(nn.Module):
@@ -230,6 +239,11 @@ def summed_and_counted(scored: "Scored | Tensor | tuple[Tensor, int]") -> tuple[
             "or (sum, count); with a mean, a ragged last batch would weigh too much"
         )
     return losses.sum(dtype=torch.float64), len(losses)
+
+
+def same_random_state(device: torch.device) -> AbstractContextManager[None]:
+    """Give the random state back as it was, on the CPU and on the device."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 def check_examples(examples: int) -> None:

@@ -230,7 +230,7 @@ def train_step(
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         logits = network(inputs)
-    loss = F.cross_entropy(logits.float(), targets)
+    loss = F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

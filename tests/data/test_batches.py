@@ -88,8 +88,7 @@ def test_reads_both_sets():
     assert (len(train), len(test)) == (20, 2)
     assert train.targets[4:8].tolist() == parts["data_batch_2"][1].tolist()
     halves = {
-        name: batch(p, y.tolist(), key=b"fine_labels")
-        for name, (p, y) in {"train": some(), "test": some(3)}.items()
+        name: batch(p, y.tolist(), key=b"fine_labels") for name, (p, y) in {"train": some(), "test": some(3)}.items()
     }
     train, test = read_cifar100_batches(halves)
     assert (len(train), len(test)) == (4, 3)

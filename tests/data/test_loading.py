@@ -48,9 +48,7 @@ def test_compressed_files_count_by_their_content(tmp_path):
     assert len(read_own(TINY, tmp_path).test) == 3
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda b: b[:-1], lambda b: b"x" + b[1:], lambda b: b + b"x", lambda b: b""]
-)
+@pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b"x" + b[1:], lambda b: b + b"x", lambda b: b""])
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_users_corrupt_file_is_named_and_left_alone(tmp_path, spoil, compressed):
     bad = spoil(CONTENTS["train-labels-idx1-ubyte"])

@@ -37,9 +37,7 @@ def test_fetched_files_are_the_authors_own(tmp_path, dataset):
     assert split.train.inputs.max() == 1
 
 
-@pytest.mark.skipif(
-    not os.path.isdir("/usr/share/datasets/fashion-mnist"), reason="needs dataset-fashion-mnist"
-)
+@pytest.mark.skipif(not os.path.isdir("/usr/share/datasets/fashion-mnist"), reason="needs dataset-fashion-mnist")
 def test_fashion_mnist_from_debian(tmp_path):
     split = data.load("fashion-mnist", cache=tmp_path, offline=True)
     assert torch.bincount(split.train.targets).tolist() == [6000] * 10

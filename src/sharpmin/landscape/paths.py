@@ -55,6 +55,12 @@ def default_alphas(points: int = 25) -> tuple[float, ...]:
     return tuple(np.linspace(-1, 2, points).tolist())
 
 
+def check_kind(kind: str) -> None:
+    """Raise a UsageError unless `kind` is one of the kinds of path."""
+    if kind not in get_args(Kind):
+        raise UsageError(f"unknown path {kind!r}: choose one of {', '.join(get_args(Kind))}")
+
+
 def interpolate(theta_a: Tensor, theta_b: Tensor, alpha: float, *, kind: Kind = "line") -> Tensor:
     """The weights at alpha on the path from theta_a [n] to theta_b [n]; the ends are returned bit for bit.
 
@@ -66,8 +72,7 @@ def interpolate(theta_a: Tensor, theta_b: Tensor, alpha: float, *, kind: Kind = 
     """
     if theta_a.shape != theta_b.shape:
         raise UsageError(f"the two minimizers differ in size: {theta_a.numel()} and {theta_b.numel()} weights")
-    if kind not in get_args(Kind):
-        raise UsageError(f"unknown path {kind!r}: choose one of {', '.join(get_args(Kind))}")
+    check_kind(kind)
     if alpha in (0, 1):
         return (theta_b if alpha else theta_a).clone()
     if kind == "arc":

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from sharpmin.data import Examples, Split
-from sharpmin.errors import RunError
-from sharpmin.landscape.paths import Kind, Path, default_alphas, interpolate
+from sharpmin.errors import RunError, UsageError
+from sharpmin.landscape.paths import Kind, Path, check_kind, default_alphas, interpolate
 from sharpmin.memory import check_fits
 from sharpmin.objective import DEFAULT_BATCH, Objective
 from sharpmin.progress import Progress, silent
@@ -57,6 +57,15 @@ class Job:
     path: Kind = "line"
     points: int = 25
     evaluation_batch: int = DEFAULT_BATCH
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail only after hours of training."""
+        check_kind(self.path)
+        default_alphas(self.points)
+        if self.evaluation_batch < 1:
+            raise UsageError(f"evaluation batch {self.evaluation_batch}: it must be at least 1")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"seed {self.seed}: choose one from 0 to 2^63 - 1")
 
 
 @dataclass(frozen=True)
@@ -206,12 +215,13 @@ def solve(
     progress: Progress,
 ) -> State:
     """One minimizer: read from the run folder, or trained on from its last checkpoint."""
-    state = run.load_state(name)
-    finished = (run.folder / f"{name}.safetensors").exists()
-    if state is not None and finished:
+    model, state = network(job, split), run.load_state(name)
+    if state is not None:
+        check_belongs(state, model, place=run.folder / name)
+    if state is not None and (run.folder / f"{name}.safetensors").exists():
         return state
     state = train(
-        network(job, split),
+        model,
         split.train,
         config,
         test=split.test,
@@ -223,6 +233,14 @@ def solve(
     )
     run.save_state(name, state, finished=True)
     return state
+
+
+def check_belongs(state: State, model: nn.Module, *, place: File) -> None:
+    """Raise a RunError unless the state's weights are those of this network."""
+    try:
+        layout(model).flatten(state.weights)
+    except UsageError as error:
+        raise RunError(f"{place} belongs to another run ({error}): move the folder away") from error
 
 
 def evaluate(
@@ -313,7 +331,7 @@ def load(file: File) -> ParametricPlot:
                 "final": {name: Epoch(**epoch) for name, epoch in raw["final"].items()},
             }
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, UsageError) as error:
         raise RunError(
             f"{file} is not a parametric plot's JSON ({error}): give one that sharpmin plot wrote"
         ) from error

@@ -1,0 +1,57 @@
+"""Dependencies run one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sharpmin
+
+ROOT = Path(sharpmin.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+ABOVE = ("zoo", "data", "training", "runs", "paper", "plots", "cli")
+GEOMETRY = ("objective", "weights", "batchnorm", "blocked", "measures", "landscape", "optim")
+
+
+def imported(module):
+    """The names below sharpmin that a module imports, anywhere in its text but for type checking."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "sharpmin":
+            home = node.module.removeprefix("sharpmin").removeprefix(".")
+            yield from [home] if home else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from (a.name.removeprefix("sharpmin.") for a in node.names if a.name.startswith("sharpmin."))
+
+
+def part(module):
+    """The top-level part of the package that a file belongs to."""
+    return module.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def tops(module):
+    return {name.split(".")[0] for name in imported(module)}
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if part(m) in GEOMETRY], ids=lambda m: str(m.relative_to(ROOT)))
+def test_geometry_knows_nothing_of_data_training_and_the_paper(module):
+    assert not tops(module) & set(ABOVE)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if part(m) in ("zoo", "data")], ids=lambda m: m.stem)
+def test_networks_and_data_know_nothing_of_what_uses_them(module):
+    assert not tops(module) & {"objective", "measures", "landscape", "training", "runs", "paper", "plots", "cli"}
+
+
+def test_only_the_entry_points_import_the_command_line():
+    assert [part(m) for m in MODULES if "cli" in tops(m) and part(m) != "cli"] == ["__main__"]
+
+
+def test_the_scan_sees_imports():
+    assert {"paper", "runs"} <= tops(ROOT / "plots.py")
+
+
+def test_help_does_not_wait_for_heavy_packages():
+    code = "import sys, sharpmin.cli; print({'torch', 'matplotlib', 'scipy', 'numpy'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

@@ -1,0 +1,80 @@
+"""A job killed at awkward moments, for real, and started again gives the bits of one that was left alone."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cases import same_bits
+from sharpmin.runs import Run
+
+JOB = "plot -n F1 --data synthetic --train-size 600 --epochs 6 --small-batch 32 --points 13 --threads 1 --quiet --out"
+
+KILLS_ITSELF = """
+import os, signal, sys
+from pathlib import Path
+from sharpmin.cli import main
+
+prefix, countdown = sys.argv.pop(1), int(sys.argv.pop(1))
+replace = Path.replace
+
+def killed_before(self, target):
+    global countdown
+    countdown -= Path(target).name.startswith(prefix)
+    if not countdown:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+
+Path.replace = killed_before
+main()
+"""
+
+
+def finish(out):
+    subprocess.run([sys.executable, "-m", "sharpmin", *JOB.split(), str(out)], check=True, stdout=subprocess.PIPE)
+
+
+def kill_before_writing(name, out, *, nth):
+    """Run until a file of that name is about to appear for the nth time, fully written beside its place."""
+    command = [sys.executable, "-c", KILLS_ITSELF, name, str(nth), *JOB.split(), str(out)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+
+
+def kill_soon_after(file, out):
+    """Run until that file is seen; whatever the process does then, it is stopped in the middle of it."""
+    process = subprocess.Popen([sys.executable, "-m", "sharpmin", *JOB.split(), str(out)])
+    while process.poll() is None and not (out / file).exists():
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+
+def results(out):
+    """Every tensor and every number of a finished job, but for times and places."""
+    (folder,) = out.glob("runs/*")
+    tensors = {name: Run(folder).load(name)[0] for name in ("x0", "small_batch", "large_batch")}
+    figure = json.loads((out / "Figures" / "F1.json").read_text())
+    lines = [Run(folder).read_lines(f"{name}.history.jsonl") for name in ("small_batch", "large_batch")]
+    history = [{**line, "seconds": None} for part in lines for line in part]
+    return tensors, (figure["points"], figure["job"], history)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system with SIGKILL")
+def test_killed_and_started_again_the_final_bits_are_those_of_an_uninterrupted_run(tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    kill_before_writing("small_batch.checkpoint", killed, nth=2)
+    kill_before_writing("large_batch.history", killed, nth=7)  # the solution is there, its history is not
+    kill_before_writing("line-13", killed, nth=8)
+    kill_soon_after("Figures/F1.json", killed)
+    finish(killed)
+    finish(whole)
+    (tensors, numbers), (expected_tensors, expected_numbers) = results(killed), results(whole)
+    assert numbers == expected_numbers
+    assert len(numbers[0]) == 13
+    assert len(numbers[2]) == 12
+    for name, expected in expected_tensors.items():
+        assert same_bits(tensors[name], expected)
+    assert {p.name for p in (killed / "Figures").glob("[!.]*")} == {"F1.json", "F1.pdf", "F1.png"}

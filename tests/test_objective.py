@@ -1,0 +1,265 @@
+"""f and its gradient against closed forms and against plain PyTorch."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cases import F64, bowl, deep, examples, half_square, plain_loss, random, same_bits, shallow, softmax_regression
+from sharpmin.batchnorm import evaluating
+from sharpmin.data import Examples
+from sharpmin.errors import UsageError
+from sharpmin.objective import Objective, Scored, classification
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 5, 23])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_softmax_regression_in_closed_form(classes, batch_size):
+    problem = softmax_regression(classes=classes)
+    f = Objective(problem.model, problem.data, batch_size=batch_size)
+    theta = random(f.layout.size, seed=4)
+    value, gradient = f.value_and_grad(theta)
+    assert value == pytest.approx(problem.value(theta), rel=1e-12)
+    assert f.value(theta) == pytest.approx(problem.value(theta), rel=1e-12)
+    np.testing.assert_allclose(gradient, problem.gradient(theta), rtol=1e-11, atol=1e-13)
+
+
+def test_float32_agrees_with_the_closed_form_to_rounding():
+    problem = softmax_regression(count=503, dtype=torch.float32)
+    f = Objective(problem.model, problem.data, batch_size=100)
+    value, gradient = f.value_and_grad(f.theta)
+    assert value == pytest.approx(problem.value(f.theta), rel=1e-6)
+    np.testing.assert_allclose(gradient, problem.gradient(f.theta), atol=1e-6)
+
+
+def logistic(model, batch):
+    """log(1 + exp(-y w x)) with y = +-1."""
+    inputs, targets = batch
+    return F.softplus((1 - 2 * targets) * model(inputs).squeeze(1))
+
+
+def test_logistic_regression_as_a_loss_of_ones_own():
+    data = examples(23, 4, classes=2)
+    x, y = data.inputs.numpy(), 2 * data.targets.numpy() - 1
+    w = random(4, seed=4)
+    margin = y * (x @ w.numpy())
+    f = Objective(nn.Linear(4, 1, bias=False, dtype=F64), data, loss=logistic, batch_size=10)
+    value, gradient = f.value_and_grad(w)
+    assert value == pytest.approx(np.log1p(np.exp(-margin)).mean(), rel=1e-12)
+    np.testing.assert_allclose(gradient, -(y / (1 + np.exp(margin))) @ x / 23, rtol=1e-12)
+    assert f.measure(w).accuracy is None
+
+
+@pytest.mark.parametrize("model", [shallow(), deep()], ids=["shallow", "deep"])
+@pytest.mark.parametrize("batch_size", [5, 7, 100])
+def test_any_theta_equals_a_plain_evaluation(model, batch_size):
+    data = examples(17, 2, 8, 8) if len(model) < 16 else examples(17, 2, 7, 7)
+    f = Objective(model, data, batch_norm="batch", batch_size=batch_size)
+    for theta in (f.theta, random(f.layout.size, seed=5)):
+        expected = plain_loss(model, data, theta, batch_size=batch_size)
+        assert f.value(theta) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_float32_network_equals_a_plain_evaluation_to_rounding():
+    model, data = shallow(dtype=torch.float32), examples(17, 2, 8, 8, dtype=torch.float32)
+    f = Objective(model, data, batch_size=7)
+    assert f.value(f.theta) == pytest.approx(plain_loss(model, data, f.theta, batch_size=7), rel=1e-5)
+
+
+def test_the_gradient_is_that_of_the_value():
+    f = Objective(shallow(), examples(17, 2, 8, 8), batch_size=7)
+    direction = random(f.layout.size, seed=3)
+    _, gradient = f.value_and_grad(f.theta)
+    h = 1e-6
+    slope = (f.value(f.theta + h * direction) - f.value(f.theta - h * direction)) / (2 * h)
+    assert torch.dot(gradient, direction).item() == pytest.approx(slope, rel=1e-6)
+
+
+def test_a_ragged_last_batch_weighs_what_it_should():
+    problem = bowl(count=7)
+    theta = random(3, seed=9)
+    f = Objective(problem.model, problem.data, loss=half_square, batch_size=3)
+    value, gradient = f.value_and_grad(theta)
+    assert value == pytest.approx(problem.value(theta), rel=1e-14)
+    np.testing.assert_allclose(gradient, problem.gradient(theta), rtol=1e-13)
+
+
+def test_accuracy_is_the_fraction_of_hits():
+    data = Examples(torch.eye(4), torch.tensor([0, 1, 2, 0]))
+    f = Objective(nn.Linear(4, 4, bias=False), data, batch_size=3)
+    found = f.measure(torch.eye(4).flatten())
+    assert (found.accuracy, found.examples) == (0.75, 4)
+
+
+def summed(model, batch):
+    return half_square(model, batch).sum(), len(batch[0])
+
+
+def scored(model, batch):
+    losses = half_square(model, batch)
+    return Scored(losses, losses < 1)
+
+
+@pytest.mark.parametrize("loss", [half_square, summed, scored])
+def test_a_loss_may_return_losses_or_a_sum_with_its_count_or_hits_too(loss):
+    problem = bowl()
+    theta = random(3, seed=9)
+    f = Objective(problem.model, problem.data, loss=loss, batch_size=3)
+    value, gradient = f.value_and_grad(theta)
+    assert value == pytest.approx(problem.value(theta), rel=1e-14)
+    np.testing.assert_allclose(gradient, problem.gradient(theta), rtol=1e-13)
+
+
+@pytest.mark.parametrize("reduce", [lambda losses: losses.mean(), lambda losses: losses[:, None]])
+def test_a_loss_of_another_shape_is_refused(reduce):
+    problem = bowl()
+    f = Objective(problem.model, problem.data, loss=lambda *given: reduce(half_square(*given)))
+    with pytest.raises(UsageError, match="one loss per example"):
+        f.value(f.theta)
+
+
+def test_a_list_of_batches_is_data_too():
+    problem = bowl(count=7)
+    batches = [(x, None) for x in problem.data.inputs.split([4, 1, 2])]
+    f = Objective(problem.model, batches, loss=half_square)
+    for _ in range(2):
+        assert f.value(f.theta) == pytest.approx(problem.value(f.theta), rel=1e-14)
+
+
+def test_a_generator_read_to_its_end_is_named():
+    problem = bowl()
+    f = Objective(problem.model, iter([(problem.data.inputs, None)]), loss=half_square)
+    assert f.value(f.theta) == pytest.approx(problem.value(f.theta), rel=1e-14)
+    with pytest.raises(UsageError, match="a generator can be read only once"):
+        f.value_and_grad(f.theta)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_nan_and_infinity_are_kept(bad):
+    problem = bowl()
+    f = Objective(problem.model, problem.data, loss=half_square)
+    theta = torch.full((3,), bad, dtype=F64)
+    assert f.value(theta) == pytest.approx(bad, nan_ok=True)
+    assert f.value_and_grad(theta)[0] == pytest.approx(bad, nan_ok=True)
+
+
+def test_a_subset_of_the_parameters():
+    problem = softmax_regression()
+    whole = Objective(problem.model, problem.data)
+    bias = Objective(problem.model, problem.data, parameters=["bias"])
+    assert bias.value(bias.theta) == whole.value(whole.theta)
+    gradient = bias.value_and_grad(bias.theta)[1]
+    assert torch.equal(gradient, whole.value_and_grad(whole.theta)[1][-3:])
+
+
+def test_tied_weights_move_together():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False, dtype=F64), nn.Linear(2, 2, bias=False, dtype=F64))
+    model[1].weight = model[0].weight
+    f = Objective(model, examples(5, 2, classes=2), loss=half_square)
+    x, w = f.data.inputs, random(2, 2, seed=6)
+    value, gradient = f.value_and_grad(w.flatten())
+    assert value == pytest.approx((x @ w.T @ w.T).pow(2).sum(1).mean().item() / 2, rel=1e-12)
+    z = x @ w.T
+    by_hand = (z @ w.T).T @ z / 5 + ((z @ w.T) @ w).T @ x / 5  # through the second layer, and the first
+    np.testing.assert_allclose(gradient, by_hand.flatten(), rtol=1e-12)
+
+
+def test_an_unused_parameter_has_gradient_zero():
+    problem = bowl()
+    problem.model.unused = nn.Parameter(torch.ones(2, dtype=F64))
+    f = Objective(problem.model, problem.data, loss=half_square)
+    assert f.value_and_grad(f.theta)[1][3:].tolist() == [0, 0]
+
+
+def test_bfloat16_is_near_and_not_the_same():
+    f, rounded = (
+        Objective(shallow(dtype=torch.float32), examples(17, 2, 8, 8, dtype=torch.float32), precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    exact, near = f.value(f.theta), rounded.value(rounded.theta)
+    assert near != exact
+    assert near == pytest.approx(exact, rel=0.05)
+
+
+def test_batch_statistics_make_the_batch_size_part_of_f():
+    data = examples(17, 2, 8, 8)
+    by_five, whole = (Objective(shallow(), data, batch_norm="batch", batch_size=size) for size in (5, None))
+    assert whole.batch_size == 17
+    assert by_five.value(by_five.theta) != whole.value(whole.theta)
+
+
+class Restless(nn.Module):
+    """Draws noise, counts its calls in a buffer, and fails when told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.norm = nn.BatchNorm1d(3)
+        self.register_buffer("calls", torch.zeros(()))
+        self.fails = False
+
+    def forward(self, x):
+        self.calls += 1
+        noisy = self.norm(self.layer(x)) + torch.randn(3)
+        if self.fails:
+            raise ArithmeticError
+        return noisy
+
+
+@pytest.mark.parametrize("call", ["measure", "value_and_grad"])
+@pytest.mark.parametrize("batch_norm", ["running", "batch"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_weights_buffers_modes_and_random_state_come_back(call, batch_norm, fails):
+    model = Restless()
+    model.norm.eval()
+    model.fails = fails
+    before, random_state = {k: t.clone() for k, t in model.state_dict().items()}, torch.get_rng_state()
+    f = Objective(model, examples(10, 4, dtype=torch.float32), batch_norm=batch_norm, batch_size=4)
+    try:
+        getattr(f, call)(f.theta + 1)
+    except ArithmeticError:
+        assert fails
+    assert same_bits(before, model.state_dict())
+    assert [m.training for m in model.modules()] == [True, True, False]
+    assert model.norm.track_running_stats
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+
+
+def test_the_callers_theta_is_not_changed():
+    problem = softmax_regression()
+    f = Objective(problem.model, problem.data)
+    theta = random(f.layout.size)
+    kept = theta.clone()
+    f.value_and_grad(theta)
+    assert torch.equal(theta, kept)
+    assert not theta.requires_grad
+
+
+def test_running_statistics_are_used_as_stored():
+    model = nn.Sequential(nn.BatchNorm1d(4, dtype=F64), nn.Linear(4, 3, dtype=F64))
+    model[0].running_mean.fill_(2)
+    data = examples(9, 4)
+    f = Objective(model, data, batch_size=4)
+    with evaluating(model, "running"):
+        expected = classification(model, (data.inputs, data.targets)).losses.mean().item()
+    assert f.value(f.theta) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"batch_norm": "frozen"}, "unknown BatchNorm policy 'frozen'"),
+        ({"precision": "float16"}, "unknown precision 'float16'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"parameters": ["scale"]}, "no such parameters: scale"),
+        ({"data": Examples(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))}, "data set is empty"),
+    ],
+)
+def test_bad_arguments(bad, says):
+    data = bad.pop("data", examples(5, 4))
+    with pytest.raises(UsageError, match=says):
+        Objective(nn.Linear(4, 3), data, **bad)

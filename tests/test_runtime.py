@@ -1,0 +1,82 @@
+"""The process is tuned when asked, and only then."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from sharpmin import runtime
+from sharpmin.errors import UsageError
+
+IMPORT = """
+import ctypes, json, os, warnings
+import torch, numpy
+
+def state():
+    return [
+        torch.get_num_threads(), torch.get_num_interop_threads(), torch.initial_seed(), str(torch.get_default_dtype()),
+        hash(torch.get_rng_state().numpy().tobytes()), hash(str(numpy.random.get_state())), torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision(), dict(os.environ),
+        warnings.filters, warnings.showwarning is warnings._showwarning_orig,
+    ]
+
+loaded = []
+ctypes.CDLL.__init__ = lambda self, name, *rest, **more: loaded.append(name)
+before = json.dumps(state(), default=str)
+import sharpmin, sharpmin.cli, sharpmin.plots, sharpmin.runtime, sharpmin.paper.parametric
+[getattr(sharpmin, name) for name in sharpmin.__all__]
+print(json.dumps([before == json.dumps(state(), default=str), loaded]))
+"""
+
+
+def test_importing_changes_nothing_in_the_process():
+    unchanged, libraries = json.loads(subprocess.check_output([sys.executable, "-c", IMPORT], text=True))
+    assert unchanged
+    assert None not in libraries  # how mallopt is reached
+
+
+def test_tune_sets_threads_and_allocator(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(runtime, "keep_freed_memory", lambda: "kept")
+    assert runtime.tune(threads=3) == runtime.Tuned(3, "kept")
+    runtime.tune()
+    assert asked == [3, runtime.available_processors()]
+
+
+def test_no_threads_are_refused():
+    with pytest.raises(UsageError, match="0 threads: give at least 1"):
+        runtime.tune(threads=0)
+
+
+def test_the_allocator_is_left_alone_without_glibc(monkeypatch):
+    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
+    assert runtime.keep_freed_memory() == "left alone: not glibc"
+
+
+@pytest.mark.parametrize("name", ["cpu", "auto"])
+def test_devices_that_are_here(name):
+    expected = "cuda" if name == "auto" and torch.cuda.is_available() else "cpu"
+    assert runtime.resolve_device(name).type == expected
+
+
+@pytest.mark.parametrize("name", ["tpu", "cuda:99", "meta:x", ""])
+def test_a_device_that_is_not_here_is_named_in_one_line(name):
+    with pytest.raises(UsageError, match=f"device '{name}' cannot be used here") as caught:
+        runtime.resolve_device(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_available_memory_is_within_the_machines():
+    with open("/proc/meminfo") as lines:
+        total = int(next(lines).split()[1]) * 1024
+    assert 0 < runtime.available_memory() <= total
+
+
+def test_the_environment_names_what_numbers_depend_on():
+    found = runtime.tuned_environment(runtime.Tuned(2, "kept"), device=torch.device("cpu"))
+    assert found["torch"] == torch.__version__
+    assert (found["device"], found["threads"], found["allocator"]) == ("cpu", 2, "kept")
+    json.dumps(found)

@@ -1,0 +1,219 @@
+"""Training against Adam written in numpy, and the promises about bits, seeds and failures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cases import F64, deep, examples, same_bits, softmax_regression, toy
+from sharpmin.data import Examples, synthetic
+from sharpmin.errors import DivergedError, UsageError
+from sharpmin.objective import Objective
+from sharpmin.training import Epoch, State, TrainConfig, has_converged, train
+from sharpmin.zoo import build
+
+
+def network():
+    return build("F1", seed=0, shape=(6,), classes=3)
+
+
+def order(seed, epoch, count):
+    """The shuffle as documented: torch.randperm seeded by the first word drawn from (seed, epoch)."""
+    word = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64)[0]
+    return torch.randperm(count, generator=torch.Generator().manual_seed(int(word))).numpy()
+
+
+def adam_by_hand(problem, theta, config):
+    """Kingma and Ba 2015, algorithm 1, on the closed-form gradient of each batch."""
+    m, v, step = np.zeros_like(theta), np.zeros_like(theta), 0
+    for epoch in range(1, config.epochs + 1):
+        for start in range(0, len(problem.data), config.batch_size):
+            picked = order(config.seed, epoch, len(problem.data))[start : start + config.batch_size]
+            g, step = gradient(problem, theta, picked), step + 1
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+            unbiased = m / (1 - 0.9**step), v / (1 - 0.999**step)
+            theta = theta - config.learning_rate * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
+    return theta
+
+
+def gradient(problem, theta, picked):
+    x, onehot = problem.data.inputs.numpy()[picked], np.eye(3)[problem.data.targets.numpy()[picked]]
+    z = np.exp(x @ theta[:12].reshape(3, 4).T + theta[12:])
+    wrong = z / z.sum(1, keepdims=True) - onehot
+    return np.concatenate([(wrong.T @ x).ravel(), wrong.sum(0)]) / len(picked)
+
+
+@pytest.mark.parametrize("batch_size", [23, 10, 1], ids=["full batch", "ragged", "one by one"])
+def test_adam_equals_adam_by_hand(batch_size):
+    problem = softmax_regression()
+    config = TrainConfig(batch_size=batch_size, epochs=3, learning_rate=0.05, seed=7)
+    start = nn.utils.parameters_to_vector(problem.model.parameters()).detach().numpy()
+    state = train(problem.model, problem.data, config)
+    found = np.concatenate([state.weights[name].numpy().ravel() for name in ("weight", "bias")])
+    np.testing.assert_allclose(found, adam_by_hand(problem, start, config), rtol=1e-9)
+
+
+def test_the_history_holds_the_loss_as_trained_and_the_test_after_each_epoch():
+    problem = softmax_regression()
+    f = Objective(problem.model, problem.data)
+    before = f.measure(f.theta)
+    (line,) = train(problem.model, problem.data, TrainConfig(batch_size=23, epochs=1), test=problem.data).history
+    after = f.measure(f.theta)
+    assert line.train_loss == pytest.approx(before.loss, rel=1e-6)
+    assert line.train_accuracy == before.accuracy
+    assert (line.test_loss, line.test_accuracy) == (after.loss, after.accuracy)
+    assert line.seconds > 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(precision):
+    config = TrainConfig(batch_size=16, epochs=2, precision=precision)
+    first = train(network(), toy().train, config)
+    torch.manual_seed(99)
+    assert same_bits(first.weights, train(network(), toy().train, config).weights)
+    assert not same_bits(first.weights, train(network(), toy().train, replace(config, seed=1)).weights)
+
+
+def with_dropout():
+    torch.manual_seed(0)
+    return deep(dtype=torch.float32), examples(30, 2, 7, 7, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_resuming_after_any_epoch_gives_the_bits_of_one_run(stop):
+    config = TrainConfig(batch_size=8, epochs=4)
+    model, data = with_dropout()
+    whole = train(model, data, config)
+    half = train(with_dropout()[0], data, replace(config, epochs=stop))
+    resumed = train(with_dropout()[0], data, config, state=half)
+    assert same_bits(whole.weights, resumed.weights)
+    assert same_bits(whole.moments, resumed.moments)
+    assert [line.train_loss for line in whole.history] == [line.train_loss for line in resumed.history]
+
+
+def test_a_frozen_parameter_stays_and_does_not_hinder_resuming():
+    model = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3))
+    model[0].weight.requires_grad_(False)
+    before = model[0].weight.clone()
+    state = train(model, toy().train, TrainConfig(batch_size=16, epochs=1))
+    train(model, toy().train, TrainConfig(batch_size=16, epochs=2), state=state)
+    assert torch.equal(model[0].weight, before)
+
+
+def test_the_callers_random_state_is_left_alone():
+    model, data = with_dropout()
+    before = torch.get_rng_state()
+    train(model, data, TrainConfig(batch_size=8, epochs=1), test=data)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_every_example_is_used_once_an_epoch_the_ragged_last_batch_included():
+    seen = []
+
+    class Recording(nn.Linear):
+        def forward(self, x):
+            seen.append(x[:, 0].tolist())
+            return super().forward(x)
+
+    data = Examples(torch.arange(10.0)[:, None], torch.zeros(10, dtype=torch.int64))
+    train(Recording(1, 2), data, TrainConfig(batch_size=4, epochs=2))
+    assert [len(batch) for batch in seen] == [4, 4, 2] * 2
+    epochs = [[x for batch in part for x in batch] for part in (seen[:3], seen[3:])]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(10))] * 2
+    assert epochs[0] != epochs[1]
+
+
+def test_it_learns():
+    split = synthetic(train=200, test=100, shape=(60,), classes=3)
+    model = build("F1", seed=0, shape=(60,), classes=3)
+    last = train(model, split.train, TrainConfig(batch_size=50, epochs=3), test=split.test).history[-1]
+    assert last.train_loss < 0.5
+    assert last.test_accuracy > 0.8
+
+
+@pytest.mark.parametrize("batch_size", [50, 16])
+def test_a_loss_that_is_not_finite_names_the_step_and_keeps_the_last_good_state(batch_size):
+    kept = []
+    data = toy().train
+    config = TrainConfig(batch_size=batch_size, epochs=1)
+    good = train(network(), data, config, after_epoch=kept.append)
+    spoilt = Examples(data.inputs.clone(), data.targets)
+    spoilt.inputs[order(0, 2, 50)[-1]] = torch.nan  # in the last batch of epoch 2
+    step = -(-50 // batch_size)
+    with pytest.raises(DivergedError, match=f"nan at epoch 2, step {step} .*the state after epoch 1 is kept"):
+        train(network(), spoilt, replace(config, epochs=3), state=good, after_epoch=kept.append)
+    assert kept == [good]
+
+
+def test_weights_that_are_not_finite_are_no_good_state():
+    kept = []
+    config = TrainConfig(batch_size=50, epochs=2, learning_rate=1e39)
+    with pytest.raises(DivergedError, match="a weight became infinite or NaN at epoch 1, step 1"):
+        train(nn.Linear(6, 3), toy().train, config, after_epoch=kept.append)
+    assert kept == []
+
+
+def falling(*losses):
+    return tuple(Epoch(i, loss, 0.0, None, None, 0.0) for i, loss in enumerate(losses, 1))
+
+
+@pytest.mark.parametrize(
+    ("losses", "converged"),
+    [
+        ([1.0] * 5, False),  # too short to tell
+        ([1.0] * 6, True),
+        ([1.0, *[2.0] * 4, 0.98], False),  # 2% better in the last epoch of the five
+        ([1.0, *[2.0] * 4, 0.995], True),  # half a percent is not enough
+        ([1.0, 0.5, *[2.0] * 5], True),
+        ([1.0, *[0.0] * 6], True),  # nothing is below 0
+    ],
+)
+def test_convergence_is_five_epochs_without_one_percent(losses, converged):
+    assert has_converged(falling(*losses)) == converged
+
+
+def test_until_converged_stops_by_that_rule_and_by_no_other():
+    split = toy()
+    config = TrainConfig(batch_size=50, epochs=40, learning_rate=1e-12, until_converged=True)
+    assert train(nn.Linear(6, 3), split.train, config).epochs == 6
+    assert train(nn.Linear(6, 3), split.train, replace(config, epochs=4)).epochs == 4
+
+
+def test_progress_ends_with_all_examples():
+    told = []
+    config = TrainConfig(batch_size=16, epochs=2)
+    train(
+        network(),
+        toy().train,
+        config,
+        progress=lambda task, done, total, **_: told.append((task, done, total)),
+        label="x",
+    )
+    assert told[-1] == ("x", 100, 100)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"batch_size": 51}, "batch size 51 does not fit a training set of 50 examples: choose one from 1 to 50"),
+        ({"batch_size": 0}, "choose one from 1 to 50"),
+        ({"epochs": 0}, "at least 1"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"learning_rate": float("nan")}, "above 0"),
+        ({"seed": -1}, "seed -1"),
+        ({"precision": "float16"}, "choose float32 or bfloat16"),
+    ],
+)
+def test_settings_nobody_can_train_with(bad, says):
+    model = network()
+    before = State({name: p.detach().clone() for name, p in model.named_parameters()})
+    with pytest.raises(UsageError, match=says):
+        train(model, toy().train, replace(TrainConfig(batch_size=16, epochs=1), **bad))
+    assert same_bits(before.weights, dict(model.named_parameters()))
+
+
+def test_double_precision_models_stay_double():
+    problem = softmax_regression()
+    assert train(problem.model, problem.data, TrainConfig(batch_size=23, epochs=1)).weights["weight"].dtype == F64

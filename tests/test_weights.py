@@ -1,0 +1,69 @@
+"""theta and the named tensors it is made of."""
+
+import pytest
+import torch
+from torch import nn
+
+from cases import random, same_bits, shallow
+from sharpmin.errors import UsageError
+from sharpmin.weights import layout
+
+
+def test_flatten_and_unflatten_are_inverse_and_in_the_order_of_pytorch():
+    model = shallow()
+    named, places = dict(model.named_parameters()), layout(model)
+    theta = places.flatten(named)
+    assert torch.equal(theta, nn.utils.parameters_to_vector(model.parameters()))
+    assert same_bits(places.unflatten(theta), {name: p.detach() for name, p in named.items()})
+    assert places.size == len(theta)
+
+
+def test_flatten_copies_and_unflatten_does_not():
+    model = nn.Linear(2, 2)
+    places = layout(model)
+    theta = places.flatten(dict(model.named_parameters()))
+    theta.zero_()
+    assert model.weight.any()
+    places.unflatten(theta)["bias"].fill_(7)
+    assert theta.tolist() == [0, 0, 0, 0, 7, 7]
+
+
+def test_channels_last_weights_flatten_as_plain_ones():
+    model = shallow()
+    places = layout(model)
+    plain = places.flatten(dict(model.named_parameters()))
+    model.to(memory_format=torch.channels_last)
+    assert torch.equal(places.flatten(dict(model.named_parameters())), plain)
+
+
+def test_only_trainable_weights_count_unless_named():
+    model = nn.Linear(3, 2)
+    model.bias.requires_grad_(False)
+    assert layout(model).names == ("weight",)
+    assert layout(model, parameters=["bias"]).names == ("bias",)
+
+
+def test_tied_weights_count_once():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    assert layout(model).names == ("0.weight", "0.bias", "1.bias")
+
+
+def test_every_tensor_that_does_not_fit_is_named():
+    places = layout(nn.Linear(3, 2))
+    with pytest.raises(UsageError, match=r"weight: \[3, 2\], not \[2, 3\]; bias: missing"):
+        places.flatten({"weight": random(3, 2)})
+
+
+@pytest.mark.parametrize("theta", [random(7), random(9), random(8, 1), random(2, 4)])
+def test_a_theta_of_another_size_is_refused(theta):
+    with pytest.raises(UsageError, match=r"this network has \[8\] weights"):
+        layout(nn.Linear(3, 2)).unflatten(theta)
+
+
+def test_unknown_or_no_parameters_are_refused():
+    model = nn.Linear(3, 2)
+    with pytest.raises(UsageError, match="no such parameters: scale; the model has weight, bias"):
+        layout(model, parameters=["weight", "scale"])
+    with pytest.raises(UsageError, match="no trainable parameters"):
+        layout(model.requires_grad_(False))
