@@ -161,3 +161,14 @@ def test_each_environment_is_noted_once(tmp_path):
     notes = [run.note_environment({"threads": n}) for n in (2, 2, 1, 1)]
     assert notes == [False, False, True, True]  # whether it differs from the first
     assert (tmp_path / "environment.json").read_text().count("threads") == 2
+
+
+def test_what_a_killed_process_left_half_written_is_swept_once_it_is_old(tmp_path):
+    folder = open_run(tmp_path, "F1", {"seed": 0}).folder
+    old, fresh = folder / ".123.x0.safetensors", folder / ".124.x0.safetensors"
+    for leftover in (old, fresh):
+        leftover.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    open_run(tmp_path, "F1", {"seed": 0})
+    assert not old.exists()
+    assert fresh.exists()

@@ -182,7 +182,7 @@ class Objective:
         return total / examples, gradient.div_(examples)
 
     def _batches(self) -> Iterator[Any]:
-        """The batches, moved to the device; images with their channels last, which convolutions prefer."""
+        """The batches: a stream's as they come; a pair's cut, on the device, images channels last for convolutions."""
         if not isinstance(self.data, Pair):
             yield from self.data
             return

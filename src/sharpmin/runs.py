@@ -7,7 +7,7 @@
       small_batch.safetensors           a solution, its history in the metadata
       small_batch.checkpoint.safetensors  weights and Adam's moments after the last epoch, while in training
       small_batch.history.jsonl         one line an epoch
-      line-25.jsonl                     one line a point of the path, appended as computed
+      line-25-5000.jsonl                one line a point: path, points, evaluation batch; appended as computed
 
 Every file appears whole or not at all: it is written beside its place, synced, and renamed.
 """
@@ -15,6 +15,7 @@ Every file appears whole or not at all: it is written beside its place, synced, 
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,6 +31,7 @@ from sharpmin.training import Epoch, State
 
 CHECKPOINT = ".checkpoint"
 MOMENTS = "adam:"
+STALE = 3600.0  # seconds after which a half-written file cannot be a living process's
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         foreign = not file.exists() and any(p for p in folder.iterdir() if not p.name.startswith("."))
+    for leftover in folder.glob(".*.*"):  # of a process killed in mid-write
+        if time.time() - leftover.stat().st_mtime > STALE:
+            leftover.unlink(missing_ok=True)
     if foreign:
         raise RunError(f"{folder} holds files but no settings.json, so it is not a run: move it away or use --out")
     if file.exists() and read_json(file) != settings:

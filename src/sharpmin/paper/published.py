@@ -6,6 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from sharpmin.errors import UsageError
+
 
 @dataclass(frozen=True)
 class PublishedCurve:
@@ -24,8 +26,11 @@ def published() -> dict[str, Any]:
     return json.loads(files("sharpmin.paper").joinpath("keskar2017.json").read_text())
 
 
-def figure_3(network: str) -> PublishedCurve | None:
-    """The authors' parametric curve of C1, C2, C3 or C4; None for a network without one.
+def figure_3(network: str) -> PublishedCurve:
+    """The authors' parametric curve of C1, C2, C3 or C4.
+
+    Raises:
+        UsageError: the authors published no curve of this network.
 
     Example:
         >>> figure_3("C1").test_accuracy[8]
@@ -34,7 +39,7 @@ def figure_3(network: str) -> PublishedCurve | None:
     """
     curves = published()["figure_3_parametric_curves"]
     if network not in curves:
-        return None
+        raise UsageError(f"there is no published curve of {network}: --published works for {', '.join(curves)}")
     curve = {key: tuple(values) for key, values in curves[network].items()}
     return PublishedCurve(curve.pop("alpha"), **curve)
 
