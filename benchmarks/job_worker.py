@@ -39,7 +39,7 @@ class Sizes:
     job_train: int = 2000
     job_test: int = 500
     job_points: int = 3
-    seconds: float = 3.0
+    seconds: float = 5.0
     matmuls: tuple[int, ...] = (2048, 3072, 4096)
 
 
@@ -129,14 +129,13 @@ def prepare(side: Plain | Sharpmin, task: str, sizes: Sizes) -> tuple[Callable[[
 
 
 def units_in(seconds: float, unit: Callable[[], object], *, most: int) -> int:
-    """Warm up for a third of `seconds` in whole units; how many of the last one's length `seconds` holds."""
-    began = before = time.perf_counter()
-    while True:
+    """Warm up in whole units, three at least or `seconds`; how many of the fastest one's length `seconds` holds."""
+    began, fastest, done = time.perf_counter(), math.inf, 0
+    while done < 3 and time.perf_counter() - began < seconds:
+        before = time.perf_counter()
         unit()
-        now = time.perf_counter()
-        if now - began > seconds / 3:
-            return min(most, math.ceil(seconds / (now - before)))
-        before = now
+        fastest, done = min(fastest, time.perf_counter() - before), done + 1
+    return min(most, math.ceil(seconds / fastest))
 
 
 def peak_bytes() -> int:
