@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 1 << 16
-"""Entries per block: the least that PyTorch shares between two threads, the most whose temporaries stay cached."""
+BLOCK = 1 << 17
+"""Entries per block: enough for PyTorch to share between a few threads, few enough for a last-level cache."""
 
 CELL = 1 << 11
 """Entries per cell of a product."""

@@ -133,8 +133,8 @@ class Descent:
             right = rows[: 1 if slot is None else 5, : block.stop - block.start]
             if slot is not None:
                 self._new_pair(slot, block, right[1:])
-            minus_d = self._minus_d(block, out=right[0])
-            dd += dot(minus_d, minus_d)
+            self._minus_d(block, out=right[0])
+            dd += products(right[:1], right[:1])[0, 0]
             if self.B.order:
                 inner[: len(right)] += products(right, self.B.used[:, block])
         inner = inner.cpu()
@@ -143,11 +143,11 @@ class Descent:
             self.free.record(slot, inner[3:5])
         self.p, self.dd = self.B.in_order(-inner[0]), float(dd)
 
-    def _minus_d(self, block: slice, out: Tensor) -> Tensor:
-        """Write one block of the breakpoints to z; return g on the variables that move along -g, else 0."""
+    def _minus_d(self, block: slice, out: Tensor) -> None:
+        """Write one block of the breakpoints to z, and to `out` g on the variables that move along -g, else 0."""
         x, g, t = self.now.x[block], self.now.g[block], self.z[block]
         t.copy_(self.box[block].steps_to_bound(x, g))
-        return positive(t, out=out).mul_(g)
+        positive(t, out=out).mul_(g)
 
     def _new_pair(self, slot: int, block: slice, right: Tensor) -> None:
         """Store one block of y = g' - g and s = x' - x; copy both to `right`, whole and on the free variables."""

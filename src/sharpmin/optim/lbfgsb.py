@@ -15,9 +15,9 @@ all inner products (`Descent._set_out`) and one for the step (`Aim.project`).
 
 Memory, in vectors of length n of x's dtype: 2m for the pairs; x, g, x', g' and z, where the breakpoints are kept
 too; one mask; a second trial point and the best point passed by with its gradient, should the line search need
-them (3); and while breakpoints are sorted, the indices and values of at most n / 8 of them. That is 2m + 8 to
-2m + 9 + 2, never more than 2m + 12. Bounds are the caller's, and a scalar bound stays a scalar. On top comes
-scratch of a fixed size: some twenty blocks of 65 536 entries.
+them (3); and while breakpoints are sorted, the indices and values of at most n / 8 of them (2). That is at most
+2m + 11. Bounds are the caller's, and a scalar bound stays a scalar. On top comes scratch of a fixed size: some
+twenty blocks of 131 072 entries.
 
 References:
     R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, A limited memory algorithm for bound constrained optimization, SIAM J.
