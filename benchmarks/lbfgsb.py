@@ -1,4 +1,4 @@
-"""What an iteration of our L-BFGS-B costs beside SciPy's, and how much memory it takes.
+"""What an iteration of our L-BFGS-B costs beside SciPy's.
 
     python benchmarks/lbfgsb.py --json FILE [--n 1757834 15000000] [--repeats 3] [--iterations 20]
 
@@ -6,16 +6,12 @@ The objective is separable, not convex and in a box; its own time is measured in
 subtracted, so what is left is the optimizer. Cost per iteration = (time from the first callback to the
 last, less the time in the objective) / (iterations between). The two solvers run by turns in one process,
 SciPy in float64 through its public interface, ours in float32 and float64. Ratios are SciPy / ours of the
-same turn.
-
-Peak memory is the growth of a fresh process's resident set during one run, in vectors of length n.
+same turn. (Its memory is asserted by tests/optim/test_lbfgsb.py.)
 """
 
 import argparse
 import json
-import multiprocessing
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -117,22 +113,6 @@ def run_scipy(n: int, iterations: int) -> dict:
     return {"seconds": watch.per_iteration, "fun": result.fun, "nit": result.nit, "nfev": result.nfev}
 
 
-def peak_vectors(n: int, iterations: int, dtype: torch.dtype) -> float:
-    """Return the growth of the resident set during one run in a fresh process, in vectors of length n."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_vectors, (n, iterations, dtype))
-
-
-def _peak_vectors(n: int, iterations: int, dtype: torch.dtype) -> float:
-    wells = Wells.of(n, dtype)
-    start = wells.start()
-    run_ours(1000, 3, dtype)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    lbfgsb.minimize(wells, start, (-HALF_WIDTH, HALF_WIDTH), max_iter=iterations)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return 1024 * (after - before) / (n * start.element_size())
-
-
 def summary(values: list[float]) -> dict[str, float]:
     return {"n": len(values), "median": statistics.median(values), "min": min(values), "max": max(values)}
 
@@ -151,9 +131,6 @@ def compare(n: int, repeats: int, iterations: int) -> dict[str, dict]:
     for name in ("ours_float64", "ours_float32"):
         ratios = [a / b for a, b in zip(seconds["scipy_float64"], seconds[name], strict=True)]
         report[f"ratio_scipy_to_{name}_n{n}"] = summary(ratios)
-    for dtype in (torch.float64, torch.float32):
-        name = str(dtype).removeprefix("torch.")
-        report[f"peak_vectors_ours_{name}_n{n}"] = summary([peak_vectors(n, iterations, dtype)])
     report[f"runs_n{n}"] = {name: runs[-1] for name, runs in turns.items()}
     return report
 

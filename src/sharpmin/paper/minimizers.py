@@ -15,6 +15,7 @@ from sharpmin.data import Split
 from sharpmin.errors import RunError
 from sharpmin.measures.sharpness import Sharpness, Start, sharpness
 from sharpmin.objective import DEFAULT_BATCH, Objective
+from sharpmin.paper.parametric import fingerprint
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, read_json
 from sharpmin.weights import layout
@@ -57,8 +58,16 @@ def settings_of(folder: Path) -> dict[str, Any]:
 def read_minimizers(
     folder: Path, split: Split, *, batch_size: int = DEFAULT_BATCH, device: torch.device | str = "cpu"
 ) -> Minimizers:
-    """Read the minimizers of a run that was trained on `split`."""
-    network = settings_of(folder)["network"]
+    """Read the minimizers of a run that was trained on `split`.
+
+    Raises:
+        RunError: not a finished run, or a run on other data.
+
+    """
+    settings = settings_of(folder)
+    if settings["data"]["sha1"] != fingerprint(split):
+        raise RunError(f"{folder} was trained on other data than {split.name} as it is here: name its own with --data")
+    network = settings["network"]
     model = build(network, seed=0, shape=split.train.inputs.shape[1:], classes=split.classes)
     thetas = {regime: layout(model).flatten(Run(folder).load(name)[0]).to(device) for regime, name in REGIMES.items()}
     return Minimizers(
