@@ -104,7 +104,7 @@ class CauchySearch:
         Breakpoints that coincide are passed together: no piece of length 0 can hold the minimiser.
         """
         d = -self.g[index].to(torch.float64)
-        dd = _running(torch.tensor(piece.dd).to(d), -d * d).clamp(min=0.0)
+        dd = _running(d.new_tensor(piece.dd), -d * d).clamp(min=0.0)
         p = _running(piece.p.to(d.device), -self.B.columns(index) * d)
         times = torch.cat([t.new_tensor([piece.t]), t])
         c = _running(piece.c.to(d.device), p[:, :-1] * times.diff())
@@ -162,7 +162,7 @@ class CauchySearch:
 
     def _on_grid(self, t: float) -> float:
         """Return t as the breakpoints' dtype can hold it; finite, so that no bound at infinity is ever met."""
-        return min(float(torch.tensor(t).to(self.t.dtype)), torch.finfo(self.t.dtype).max)
+        return min(float(torch.tensor(t, dtype=torch.float64).to(self.t.dtype)), torch.finfo(self.t.dtype).max)
 
 
 def _running(start: Tensor, steps: Tensor) -> Tensor:
