@@ -91,13 +91,13 @@ class Run:
         with readable(file):
             return [json.loads(line) for line in file.read_text().splitlines()]
 
-    def note_environment(self, environment: dict[str, Any]) -> bool:
-        """Add this environment to environment.json unless it is there; whether it differs from the first."""
+    def note_environment(self, environment: dict[str, Any]) -> dict[str, Any]:
+        """Add this environment to environment.json unless it is there; give the one the run began in."""
         file = self.folder / "environment.json"
         known = read_json(file) if file.exists() else []
         if environment not in known:
             write_json(file, [*known, environment])
-        return bool(known) and environment != known[0]
+        return known[0] if known else environment
 
 
 def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:

@@ -196,3 +196,11 @@ def test_the_summary_names_both_minimizers(finished):
     plot, _ = finished
     assert f"train loss {plot.points[1].train_loss:.4f}" in parametric.summary(plot).splitlines()[0]
     assert "large batch" in parametric.summary(plot).splitlines()[1]
+
+
+def test_a_finished_run_is_drawn_elsewhere_with_the_environment_it_was_computed_in(tmp_path, monkeypatch):
+    first, _ = computed(tmp_path)
+    monkeypatch.setattr(parametric, "available_memory", lambda: 1)  # too little to train, enough to draw
+    again, _ = compute(tiny_job(), SPLIT, runs=tmp_path, environment={"threads": 9})
+    assert again == first
+    assert again.environment == {"threads": 1}

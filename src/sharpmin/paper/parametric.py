@@ -88,7 +88,7 @@ class ParametricPlot:
         data: name and source of the data set, sizes, and whether it is synthetic.
         points: the curve, by alpha.
         final: the last epoch of both trainings.
-        environment: versions and hardware.
+        environment: versions and hardware the run began on; all of them are in its environment.json.
         seconds: how long training (both) and evaluation took, summed over interruptions.
 
     """
@@ -142,17 +142,18 @@ def compute(
     """
     data = described(split)
     run = open_run(runs, job.network, settings(job, data, torch.device(device)))
-    run.note_environment(environment)
+    began_in = run.note_environment(environment)
     model = starting_point(job, split, run)
     large_batch = max(job.small_batch.batch_size, job.large_batch.batch_size)
-    check_fits(model, split.train.inputs[0], large_batch, available=memory_on(device), flag="--large-batch")
+    if not all((run.folder / f"{name}.safetensors").exists() for name in (SMALL, LARGE)):
+        check_fits(model, split.train.inputs[0], large_batch, available=memory_on(device), flag="--large-batch")
     solutions = {
         name: solve(run, name, job, split, config, device=device, progress=progress)
         for name, config in ((SMALL, job.small_batch), (LARGE, job.large_batch))
     }
     thetas = [layout(model).flatten(solutions[name].weights) for name in (SMALL, LARGE)]
     rows = evaluate(run, job, split, model, *thetas, device=device, progress=progress)
-    return collect(job, data, rows, solutions, environment), run
+    return collect(job, data, rows, solutions, began_in), run
 
 
 def settings(job: Job, data: dict[str, Any], device: torch.device) -> dict[str, Any]:
