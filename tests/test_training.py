@@ -168,9 +168,11 @@ def falling(*losses):
         ([1.0, *[2.0] * 4, 0.995], True),  # half a percent is not enough
         ([1.0, 0.5, *[2.0] * 5], True),
         ([1.0, *[0.0] * 6], True),  # nothing is below 0
+        ([2e-4, *[1.5e-4] * 5], True),  # a quarter of almost nothing
+        ([3e-4, *[1.5e-4] * 5], False),
     ],
 )
-def test_convergence_is_five_epochs_without_one_percent(losses, converged):
+def test_convergence_is_five_epochs_without_an_improvement_that_counts(losses, converged):
     assert has_converged(falling(*losses)) == converged
 
 

@@ -81,11 +81,15 @@ class State:
         return len(self.history)
 
 
-def has_converged(history: tuple[Epoch, ...], *, patience: int = 5, improvement: float = 0.01) -> bool:
+def has_converged(
+    history: tuple[Epoch, ...], *, patience: int = 5, relative: float = 0.01, absolute: float = 1e-4
+) -> bool:
     """Whether the loss has ceased to improve.
 
-    The paper trains "until the loss ceases to improve" and leaves the rule open. Ours: the lowest training
-    loss of the last `patience` epochs is not below (1 - improvement) times the lowest before them.
+    The paper trains "until the loss ceases to improve" and leaves the rule open. Ours: in the last `patience`
+    epochs the lowest training loss came down by less than `relative` times its value, or by less than `absolute`.
+    (Without the second, a network that fits its training set goes on for hundreds of epochs: its loss falls by
+    a steady share of almost nothing.)
 
     Example:
         >>> falling = tuple(Epoch(i, 2.0**-i, 0.0, None, None, 0.0) for i in range(1, 9))
@@ -96,7 +100,8 @@ def has_converged(history: tuple[Epoch, ...], *, patience: int = 5, improvement:
     losses = [epoch.train_loss for epoch in history]
     if len(losses) <= patience:
         return False
-    return min(losses[-patience:]) >= (1 - improvement) * min(losses[:-patience])
+    before = min(losses[:-patience])
+    return min(losses[-patience:]) >= before - max(relative * before, absolute)
 
 
 def train(

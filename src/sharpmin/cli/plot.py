@@ -54,8 +54,8 @@ def plot(
     large_batch
         Large batch size; 10% of the training set by default.
     until_converged
-        Stop each training when its loss ceases to improve: when the lowest training loss of the last 5 epochs
-        is not at least 1% below the lowest before them.
+        Stop each training when its loss ceases to improve: when the lowest training loss came down by less than
+        1%, or by less than 0.0001, in the last 5 epochs.
     learning_rate
         Of Adam.
     seed
