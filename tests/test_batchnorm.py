@@ -73,5 +73,5 @@ def test_everything_comes_back_as_it_was(policy, fails):
 
 
 def test_an_unknown_policy_lists_the_choices():
-    with pytest.raises(UsageError, match=r"'recalibrate'.*running, batch"):
-        check_policy("recalibrate")
+    with pytest.raises(UsageError, match=r"'frozen'.*running, batch, recalibrate"):
+        check_policy("frozen")

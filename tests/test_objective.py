@@ -1,6 +1,10 @@
 """f and its gradient against closed forms and against plain PyTorch."""
 
+import copy
 import math
+from collections import UserDict, namedtuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -263,3 +267,201 @@ def test_bad_arguments(bad, says):
     data = bad.pop("data", examples(5, 4))
     with pytest.raises(UsageError, match=says):
         Objective(nn.Linear(4, 3), data, **bad)
+
+
+Fields = namedtuple("Fields", "x weight")
+
+
+@dataclass(frozen=True)
+class Record:
+    x: torch.Tensor
+    name: str = "any"
+
+
+class Encoding(UserDict):
+    """A batch that moves itself, like a tokenizer's."""
+
+    def to(self, device):
+        return Encoding({key: value.to(device) for key, value in self.items()})
+
+
+@pytest.mark.parametrize(
+    ("wrap", "read"),
+    [
+        (lambda x: {"x": x, "meta": {"ids": [1, 2]}}, lambda b: b["x"]),
+        (lambda x: [x, None], lambda b: b[0]),
+        (lambda x: Fields(x, 1.0), lambda b: b.x),
+        (Record, lambda b: b.x),
+        (lambda x: Encoding(x=x), lambda b: b["x"]),
+        (lambda x: UserDict(x=x), lambda b: b["x"]),
+    ],
+)
+def test_batches_of_any_type(wrap, read):
+    problem = bowl(count=7)
+    data = [wrap(x) for x in problem.data.inputs.split([4, 1, 2])]
+    f = Objective(problem.model, data, loss=lambda model, batch: half_square(model, (read(batch),)))
+    theta = random(3, seed=9)
+    value, gradient = f.value_and_grad(theta)
+    assert value == pytest.approx(problem.value(theta), rel=1e-14)
+    np.testing.assert_allclose(gradient, problem.gradient(theta), rtol=1e-13)
+
+
+def test_a_shuffling_loader_is_read_in_one_order_and_left_as_it_was():
+    problem = bowl(count=9)
+    for generator in (None, torch.Generator().manual_seed(3)):
+        loader = torch.utils.data.DataLoader(problem.data.inputs, batch_size=2, shuffle=True, generator=generator)
+        f = Objective(problem.model, loader, loss=lambda model, x: half_square(model, (x,)))
+        states = torch.get_rng_state(), None if generator is None else generator.get_state()
+        once, again = ([batch.tolist() for batch in read] for read in (f.batches(), f.batches()))
+        if generator is not None:
+            assert once == again
+            assert torch.equal(states[1], generator.get_state())
+        torch.set_rng_state(states[0])
+        assert f.value(f.theta) == f.value(f.theta)
+        assert torch.equal(states[0], torch.get_rng_state())
+
+
+def test_the_callers_random_state_is_not_moved_between_two_batches():
+    problem = bowl(count=6)
+    f = Objective(problem.model, problem.data, loss=half_square, batch_size=2)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    drawn = torch.cat([torch.rand(1) for _ in f.gradients(f.theta)])
+    assert torch.equal(drawn, expected)
+    assert torch.is_grad_enabled()
+
+
+def test_the_gradients_of_the_batches_add_up():
+    problem = softmax_regression()
+    f = Objective(problem.model, problem.data, batch_size=5)
+    parts = list(f.gradients(f.theta))
+    assert [found.examples for found, _ in parts] == [5, 5, 5, 5, 3]
+    np.testing.assert_allclose(sum(g for _, g in parts) / 23, problem.gradient(f.theta), rtol=1e-11, atol=1e-13)
+
+
+def normed(dtype: torch.dtype = F64) -> nn.Sequential:
+    """A network with running statistics that fit nothing."""
+    layers = [nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.BatchNorm1d(5, momentum=None), nn.Linear(5, 3)]
+    return nn.Sequential(*layers).to(dtype)
+
+
+def test_recalibrate_estimates_the_statistics_as_update_bn_does():
+    model, train, test = normed(), examples(30, 4), examples(11, 4, seed=5)
+    f = Objective(model, test, batch_norm="recalibrate", calibration=train, batch_size=10)
+    theta = random(f.layout.size, seed=2)
+    reference = copy.deepcopy(model)
+    nn.utils.vector_to_parameters(theta, reference.parameters())
+    torch.optim.swa_utils.update_bn(train.inputs.split(10), reference)
+    expected = F.cross_entropy(reference.eval()(test.inputs), test.targets).item()
+    before = {k: t.clone() for k, t in model.state_dict().items()}
+    assert f.value(theta) == pytest.approx(expected, rel=1e-12)
+    held = f.recalibrated(theta)
+    assert held.batch_norm == "running"
+    assert held.value_and_grad(theta)[0] == pytest.approx(expected, rel=1e-12)
+    assert held.value(theta + 1) != pytest.approx(f.value(theta + 1), rel=1e-3)  # held, not estimated again
+    assert same_bits(before, model.state_dict())
+    assert [m.momentum for m in model if isinstance(m, nn.BatchNorm1d)] == [0.1, None]
+
+
+def test_recalibrate_has_no_gradient_and_says_what_to_do():
+    f = Objective(normed(), examples(9, 4), batch_norm="recalibrate")
+    with pytest.raises(UsageError, match=r"objective.recalibrated\(theta\)"):
+        f.value_and_grad(f.theta)
+
+
+def test_buffers_of_another_checkpoint():
+    model, other, data = normed(), normed(), examples(9, 4)
+    other.load_state_dict(model.state_dict())
+    other[1].running_mean.fill_(1.5)
+    mine, theirs = Objective(model, data), Objective(other, data)
+    lent = mine.with_buffers(dict(other.named_buffers()))
+    assert lent.value(lent.theta) == theirs.value(theirs.theta) != mine.value(mine.theta)
+    with pytest.raises(UsageError, match=r"no such buffers: 1\.scale"):
+        mine.with_buffers({"1.scale": torch.ones(1)})
+
+
+@pytest.mark.parametrize("narrow", [torch.bfloat16, torch.float16])
+def test_a_model_stored_in_16_bits_is_measured_in_float32(narrow):
+    model = normed(narrow)
+    data = examples(9, 4, dtype=narrow)
+    wide = copy.deepcopy(model).float()
+    f = Objective(model, data)
+    reference = Objective(wide, Examples(data.inputs.float(), data.targets))
+    assert f.theta.dtype == torch.float32
+    theta = f.theta * (1 + 1e-4)  # would be lost in 16 bits
+    assert f.value(theta) == reference.value(theta) != f.value(f.theta)
+    assert torch.equal(f.value_and_grad(theta)[1], reference.value_and_grad(theta)[1])
+    assert next(model.parameters()).dtype == narrow
+
+
+def test_a_model_of_two_dtypes():
+    model = nn.Sequential(nn.Linear(4, 5), Cast(F64), nn.Linear(5, 3, dtype=F64))
+    f = Objective(model, examples(9, 4, dtype=torch.float32))
+    value, gradient = f.value_and_grad(f.theta)
+    assert gradient.dtype == F64
+    assert value == pytest.approx(classification(model, (f.data.inputs, f.data.targets)).losses.mean().item(), rel=1e-6)
+
+
+class Cast(nn.Module):
+    def __init__(self, dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x):
+        return x.to(self.dtype)
+
+
+def test_frozen_weights_stay_and_only_the_others_are_theta():
+    problem = softmax_regression()
+    problem.model.weight.requires_grad_(False)
+    f = Objective(problem.model, problem.data)
+    assert f.layout.names == ("bias",)
+    assert f.value_and_grad(f.theta)[1].shape == (3,)
+    assert not problem.model.weight.requires_grad
+
+
+def test_wrapped_models_are_measured_as_what_they_wrap():
+    problem = softmax_regression()
+    theta = random(problem.model.weight.numel() + 3, seed=1)
+    for wrapped in (nn.DataParallel(problem.model), torch.compile(problem.model, backend="eager")):
+        assert Objective(wrapped, problem.data).value(theta) == pytest.approx(problem.value(theta), rel=1e-12)
+
+
+def test_a_model_on_several_devices_or_none_is_refused():
+    halves = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3, device="meta"))
+    with pytest.raises(UsageError, match="spread over cpu, meta"):
+        Objective(halves, examples(5, 4))
+    with pytest.raises(UsageError, match="meta device"):
+        Objective(nn.Linear(4, 3, device="meta"), examples(5, 4))
+
+
+def test_a_loss_that_calls_another_model_is_named():
+    problem = softmax_regression()
+    other = copy.deepcopy(problem.model).requires_grad_(False)
+    f = Objective(problem.model, problem.data, loss=lambda model, batch: classification(other, batch))
+    with pytest.raises(UsageError, match="call the model that it is given"):
+        f.value_and_grad(f.theta)
+
+
+def flattening() -> nn.Sequential:
+    """A network that counts on the layout of its activations, as many do: `view` fails on channels-last ones."""
+    return nn.Sequential(nn.Conv2d(2, 4, 3, dtype=F64), View(), nn.Linear(4 * 36, 3, dtype=F64))
+
+
+class View(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x.view(len(x), -1)
+
+
+def test_anothers_convolutions_get_inputs_in_their_own_layout():
+    f = Objective(flattening(), examples(5, 2, 8, 8))
+    assert f.value_and_grad(f.theta)[0] == pytest.approx(plain_loss(f.model, f.data, f.theta, batch_size=5), rel=1e-12)
+
+
+def test_a_measurement_says_in_which_batch_the_loss_broke():
+    problem = bowl(count=7)
+    problem.data.inputs[5] = math.inf
+    f = Objective(problem.model, problem.data, loss=half_square, batch_size=2)
+    found = f.measure(f.theta)
+    assert (found.loss, found.non_finite) == (math.inf, 2)

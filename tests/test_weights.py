@@ -6,7 +6,7 @@ from torch import nn
 
 from cases import random, same_bits, shallow
 from sharpmin.errors import UsageError
-from sharpmin.weights import layout
+from sharpmin.weights import layout, matching
 
 
 def test_flatten_and_unflatten_are_inverse_and_in_the_order_of_pytorch():
@@ -67,3 +67,19 @@ def test_unknown_or_no_parameters_are_refused():
         layout(model, parameters=["weight", "scale"])
     with pytest.raises(UsageError, match="no trainable parameters"):
         layout(model.requires_grad_(False))
+
+
+def test_patterns_choose_parameters_in_the_models_order():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 1))
+    assert matching(model, ["2.*", "0.w*"]) == ("0.weight", "2.weight", "2.bias")
+
+
+def test_a_tied_weight_answers_to_each_of_its_names():
+    model = nn.ModuleDict({"embed": nn.Embedding(3, 2), "head": nn.Linear(2, 3, bias=False)})
+    model["head"].weight = model["embed"].weight
+    assert matching(model, ["head.*"]) == ("embed.weight",)
+
+
+def test_a_pattern_that_matches_nothing_lists_the_names():
+    with pytest.raises(UsageError, match=r"'layer4\.\*'.*weight, bias"):
+        matching(nn.Linear(2, 2), ["layer4.*"])

@@ -1,8 +1,11 @@
 """What BatchNorm does while f is evaluated: the policy, made explicit.
 
-"running"  the stored running statistics normalise, as after `model.eval()`.
-"batch"    the statistics of the batch at hand normalise, and the stored ones are not touched. The paper's
-           networks know nothing else (Keras-1 `mode=2`), so f then depends on the evaluation batch size.
+"running"      the stored running statistics normalise, as after `model.eval()`.
+"batch"        the statistics of the batch at hand normalise, and the stored ones are not touched. The paper's
+               networks know nothing else (Keras-1 `mode=2`), so f then depends on the evaluation batch size.
+"recalibrate"  at every theta the running statistics are first estimated anew from the training data, as
+               `torch.optim.swa_utils.update_bn` does: the mean over its batches. They then move with theta, so f
+               has values but no gradient that could be taken batch by batch.
 
 Running statistics belong to the theta they were collected at: between or beyond two minimizers they fit
 neither, and a variance extrapolated along a line can turn negative.
@@ -17,7 +20,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sharpmin.errors import UsageError
 
-Policy = Literal["running", "batch"]
+Policy = Literal["running", "batch", "recalibrate"]
+FLAGS = ("training", "track_running_stats", "momentum")
 
 
 def check_policy(policy: str) -> None:
@@ -26,23 +30,54 @@ def check_policy(policy: str) -> None:
         raise UsageError(f"unknown BatchNorm policy {policy!r}: choose one of {', '.join(get_args(Policy))}")
 
 
+def norms(model: nn.Module) -> dict[str, _BatchNorm]:
+    """The BatchNorm layers that keep running statistics, by name.
+
+    Example:
+        >>> list(norms(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.BatchNorm1d(2, track_running_stats=False))))
+        ['1']
+
+    """
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, _BatchNorm) and module.running_mean is not None
+    }
+
+
 @contextmanager
 def evaluating(model: nn.Module, policy: Policy) -> Iterator[None]:
     """Put the model in evaluation mode under the policy; every module's mode comes back as it was.
 
     PyTorch's BatchNorm uses the batch's statistics without storing them exactly when it is in training mode
-    and told not to track; both flags are per module and are restored even after an exception.
+    and told not to track. (Under "recalibrate" the statistics estimated are the running ones.)
     """
-    flags = [(m, m.training, getattr(m, "track_running_stats", None)) for m in model.modules()]
-    try:
+    with same_flags(model):
         model.eval()
         if policy == "batch":
             for module in model.modules():
                 if isinstance(module, _BatchNorm):
                     module.training, module.track_running_stats = True, False
         yield
+
+
+@contextmanager
+def estimating(model: nn.Module) -> Iterator[None]:
+    """Put the model in evaluation mode, but let its BatchNorms average the statistics of the batches they see."""
+    with same_flags(model):
+        model.eval()
+        for module in norms(model).values():
+            module.training, module.track_running_stats, module.momentum = True, True, None
+        yield
+
+
+@contextmanager
+def same_flags(model: nn.Module) -> Iterator[None]:
+    """Give every module's flags back as they were, even after an exception."""
+    kept = [(m, {flag: getattr(m, flag) for flag in FLAGS if hasattr(m, flag)}) for m in model.modules()]
+    try:
+        yield
     finally:
-        for module, training, tracks in flags:
-            module.training = training
-            if tracks is not None:
-                module.track_running_stats = tracks
+        for module, flags in kept:
+            for flag, value in flags.items():
+                setattr(module, flag, value)

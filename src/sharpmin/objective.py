@@ -7,63 +7,30 @@ and every landscape above sees only
 
 and its gradient. The per-example losses are summed in float64 and divided by N once, so a ragged last batch
 weighs what it should and the gradient is the gradient of exactly that number.
+
+Vectors of length n held beside the model: theta, and for a gradient its sum and one batch's share of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional as F
 
-from sharpmin.batchnorm import Policy, check_policy, evaluating
-from sharpmin.blocked import Blocked, can_block
+from sharpmin import batching
+from sharpmin.batching import DEFAULT_BATCH, Data, check_batch_size
+from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
 from sharpmin.errors import UsageError
+from sharpmin.losses import Loss, Scored, Sum, classification, summed
+from sharpmin.network import Host
+from sharpmin.randomness import RandomStream
 from sharpmin.weights import layout
 
+__all__ = ["DEFAULT_BATCH", "Measurement", "Objective", "Precision", "Scored", "Sum", "classification"]
+
 Precision = Literal["float32", "bfloat16"]
-DEFAULT_BATCH = 5000  # the batch at which the authors evaluated
-
-
-class Scored(NamedTuple):
-    """Per-example losses [B] and whether each example was classified correctly [B]."""
-
-    losses: Tensor
-    hits: Tensor
-
-
-@runtime_checkable
-class Pair(Protocol):
-    """A data set held as two tensors, examples first; `sharpmin.data.Examples` is one."""
-
-    @property
-    def inputs(self) -> Tensor:
-        """The inputs [N, ...]."""
-
-    @property
-    def targets(self) -> Tensor:
-        """The targets [N, ...]."""
-
-
-Loss = Callable[[nn.Module, Any], "Scored | Tensor | tuple[Tensor, int]"]
-
-
-def classification(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
-    """Cross-entropy of the logits `model(inputs)` against integer targets, and the hits.
-
-    Example:
-        >>> batch = torch.zeros(2, 4), torch.tensor([0, 2])
-        >>> classification(nn.Linear(4, 3), batch).losses.shape
-        torch.Size([2])
-
-    """
-    inputs, targets = batch
-    logits = model(inputs)
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return Scored(F.cross_entropy(logits, targets, reduction="none"), logits.argmax(1) == targets)
 
 
 @dataclass(frozen=True)
@@ -74,33 +41,41 @@ class Measurement:
         loss: f(theta), the mean per-example loss.
         accuracy: fraction of examples classified correctly; None where the loss function counts no hits.
         examples: N.
+        non_finite: the first batch, counted from 0, whose loss is NaN or infinite; None where all are finite.
 
     """
 
     loss: float
     accuracy: float | None
     examples: int
+    non_finite: int | None = None
 
 
 class Objective:
     """The mean loss of `model` over `data`, as a function of its flat weight vector.
 
-    The model is used, not copied; its weights, mode, buffers and the random state come back as they were.
+    The model is used, not copied; its weights, mode, buffers and the random state come back as they were. Each pass
+    draws its random numbers, if any, from the same seed.
 
     Args:
-        model: any `nn.Module`. BatchNorm layers without running statistics always use the batch's.
-        data: an object with tensors `inputs` and `targets` ([N, ...] each), or any re-iterable of batches.
+        model: any `nn.Module` on one device. A model stored in 16 bits is measured in float32: a box of 1e-3 around
+            a weight is finer than bfloat16 can resolve.
+        data: an object with tensors `inputs` and `targets` ([N, ...] each), or any re-iterable of batches of any
+            type (tuples, dicts, dataclasses).
         loss: `loss(model, batch)` gives per-example losses [B], or (sum, count), or `Scored`; by default
-            cross-entropy on (input, target).
-        batch_norm: "running" (as stored) or "batch" (of the evaluation batch); see `sharpmin.batchnorm`.
+            cross-entropy on (input, target). It must call the model that it is given.
+        batch_norm: "running" (as stored, the default), "batch" (of the evaluation batch), or "recalibrate" (estimated
+            anew at every theta); see `sharpmin.batchnorm`.
         batch_size: examples per evaluation batch for tensor data; by default the whole set up to 5000. With
             batch statistics it is part of the definition of f.
         device: where to compute; by default where the model's weights are.
         precision: "float32" computes in the dtype of the weights; "bfloat16" under autocast.
         parameters: names of the parameters that make up theta; by default all that require a gradient.
+        calibration: training data for "recalibrate"; by default `data`.
 
     Raises:
-        UsageError: unknown policy, precision or parameter; empty data; a batch size below 1.
+        UsageError: unknown policy, precision or parameter; empty data; a batch size below 1; a model spread over
+            several devices.
 
     Example:
         >>> from sharpmin import data, zoo
@@ -115,34 +90,35 @@ class Objective:
     def __init__(
         self,
         model: nn.Module,
-        data: Pair | Iterable[Any],
+        data: Data,
         *,
         loss: Loss = classification,
-        batch_norm: Policy = "running",
+        batch_norm: Policy | None = None,
         batch_size: int | None = None,
         device: torch.device | str | None = None,
         precision: Precision = "float32",
         parameters: Iterable[str] | None = None,
+        calibration: Data | None = None,
     ) -> None:
-        check_policy(batch_norm)
+        check_policy(batch_norm or "running")
         if precision not in ("float32", "bfloat16"):
             raise UsageError(f"unknown precision {precision!r}: choose float32 or bfloat16")
-        self.model = model
+        self.host = Host(model, device)
+        self.model, self.device = self.host.model, self.host.device
+        self.layout = layout(self.model, parameters=parameters)
         self.data = data
+        self.calibration = data if calibration is None else calibration
         self.loss = loss
-        self.batch_norm: Policy = batch_norm
-        self.precision: Precision = precision
-        self.layout = layout(model, parameters=parameters)
-        self.device = torch.device(device) if device is not None else next(model.parameters()).device
+        self.batch_norm: Policy = batch_norm or "running"
+        self.undecided = batch_norm is None and bool(norms(self.model))
         self.batch_size = check_batch_size(data, batch_size)
-        blocked = self.device.type == "cpu" and can_block(model)
-        self._network = Blocked(model) if blocked else model  # type: ignore[arg-type]
-        self._prefix = "model." if blocked else ""
+        self.precision: Precision = precision
+        self._buffers: Mapping[str, Tensor] = {}
 
     @property
     def theta(self) -> Tensor:
         """The model's present weights as one new vector [n] on the objective's device."""
-        return self.layout.flatten(dict(self.model.named_parameters())).to(self.device)
+        return self.layout.flatten(dict(self.model.named_parameters())).to(self.device, self.host.widen)
 
     def value(self, theta: Tensor) -> float:
         """f(theta), without a gradient."""
@@ -152,112 +128,144 @@ class Objective:
     def measure(self, theta: Tensor) -> Measurement:
         """Loss and accuracy at theta [n].
 
-        NaN and infinite losses are returned as they are.
+        NaN and infinite losses are returned as they are, with the batch they came from.
         """
-        total, hits, examples = 0.0, None, 0
-        with same_random_state(self.device):
-            for scored, summed, count in self._losses(theta):
-                total += summed.item()
-                examples += count
-                if isinstance(scored, Scored):
-                    hits = (hits or 0) + int(scored.hits.sum())
+        total, hits, examples, bad = 0.0, None, 0, None
+        random = RandomStream(self.device)
+        network = self.at(self.pieces(theta))
+        for index, batch in enumerate(random.through(self.batches())):
+            with random:
+                found = self.score(network, batch)
+            total += found.total.item()
+            examples += found.examples
+            if found.hits is not None:
+                hits = (hits or 0) + int(found.hits)
+            if bad is None and not found.total.isfinite():
+                bad = index
         check_examples(examples)
-        return Measurement(total / examples, None if hits is None else hits / examples, examples)
+        return Measurement(total / examples, None if hits is None else hits / examples, examples, bad)
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """f(theta) and its gradient [n], from one pass over the data.
 
         The gradient is in theta's dtype and of the same sum of per-example losses as the value.
         """
-        theta = theta.detach().to(self.device)
-        pieces = {name: piece.requires_grad_() for name, piece in self.layout.unflatten(theta).items()}
-        gradient, total, examples = torch.zeros_like(theta), 0.0, 0
-        with torch.enable_grad(), same_random_state(self.device):
-            for _, summed, count in self._losses(theta, pieces=pieces):
-                grads = torch.autograd.grad(summed, list(pieces.values()), allow_unused=True, materialize_grads=True)
-                gradient += torch.cat([grad.reshape(-1) for grad in grads])
-                total += summed.item()
-                examples += count
+        gradient, total, examples = None, 0.0, 0
+        for found, share in self.gradients(theta):
+            gradient = share if gradient is None else gradient.add_(share)
+            total += found.total.item()
+            examples += found.examples
         check_examples(examples)
+        assert gradient is not None
         return total / examples, gradient.div_(examples)
 
-    def _batches(self) -> Iterator[Any]:
-        """The batches: a stream's as they come; a pair's cut, on the device, images channels last for convolutions."""
-        if not isinstance(self.data, Pair):
-            yield from self.data
-            return
-        for start in range(0, len(self.data.inputs), self.batch_size):
-            inputs = self.data.inputs[start : start + self.batch_size].to(self.device, non_blocking=True)
-            if inputs.dim() == 4:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
-            yield (
-                inputs,
-                self.data.targets[start : start + self.batch_size].to(self.device, non_blocking=True),
+    def gradients(self, theta: Tensor) -> Iterator[tuple[Sum, Tensor]]:
+        """For each batch what it adds to f, and the gradient [n] of the sum of its losses.
+
+        Raises:
+            UsageError: under "recalibrate", or where the loss does not depend on the weights it is given.
+
+        """
+        self.check_differentiable()
+        pieces = {name: piece.requires_grad_() for name, piece in self.pieces(theta).items()}
+        random = RandomStream(self.device)
+        network = self.at(pieces)
+        for batch in random.through(self.batches()):
+            with torch.enable_grad(), random:
+                found = self.score(network, batch)
+                check_depends(found.total)
+                shares = torch.autograd.grad(
+                    found.total, list(pieces.values()), allow_unused=True, materialize_grads=True
+                )
+            yield found._replace(total=found.total.detach()), torch.cat([share.reshape(-1) for share in shares])
+
+    def recalibrated(self, theta: Tensor) -> "Objective":
+        """The same f with running statistics estimated at theta [n], and held there.
+
+        Under "recalibrate" the gradient of f cannot be taken; around one theta this is what to differentiate.
+        """
+        return self.with_buffers(self._estimated(self.pieces(theta)), batch_norm="running")
+
+    def with_buffers(self, buffers: Mapping[str, Tensor], *, batch_norm: Policy | None = None) -> "Objective":
+        """The same f with other buffers than the model's own, such as another checkpoint's running statistics."""
+        known = dict(self.model.named_buffers())
+        if unknown := [name for name in buffers if name not in known]:
+            raise UsageError(f"no such buffers: {', '.join(unknown)}; the model has {', '.join(known) or 'none'}")
+        other = copy.copy(self)
+        other._buffers = {**self._buffers, **{name: tensor.detach() for name, tensor in buffers.items()}}
+        other.batch_norm = batch_norm or self.batch_norm
+        return other
+
+    def batches(self) -> Iterator[Any]:
+        """The batches of the data, on the device."""
+        return self._read(self.data)
+
+    def pieces(self, theta: Tensor) -> dict[str, Tensor]:
+        """The named weights at theta [n]: detached views of it, on the device."""
+        return self.layout.unflatten(theta.detach().to(self.device))
+
+    def at(self, weights: Mapping[str, Tensor], *, plain: bool = False) -> nn.Module:
+        """The network with these weights in place of its own, to be called like the model.
+
+        Args:
+            weights: the tensors of theta by name, which may require a gradient.
+            plain: do without the blocked computation, which has no second derivatives.
+
+        """
+        again = self.batch_norm == "recalibrate"
+        buffers = self._estimated(weights) if again else self.host.buffers(self._buffers)
+        return self.host.with_tensors(weights, buffers, plain=plain)
+
+    def score(self, network: nn.Module, batch: Any) -> Sum:
+        """What a batch adds to f, computed by `network` in evaluation mode under the BatchNorm policy."""
+        with evaluating(self.model, self.batch_norm), self._arithmetic():
+            return summed(self.loss(network, batch))
+
+    def check_differentiable(self) -> None:
+        """Raise a UsageError under "recalibrate"."""
+        if self.batch_norm == "recalibrate":
+            raise UsageError(
+                'under batch_norm="recalibrate" the statistics move with theta and no gradient is taken: use '
+                'objective.recalibrated(theta), which estimates them once and holds them, or batch_norm="batch"'
             )
 
-    def _losses(self, theta: Tensor, *, pieces: dict[str, Tensor] | None = None) -> Iterator[tuple[Any, Tensor, int]]:
-        """For each batch: what the loss function gave, the sum of its losses in float64, and its size."""
-        weights = self.layout.unflatten(theta.to(self.device)) if pieces is None else pieces
-        given = {**self._outside(), **{self._prefix + name: tensor for name, tensor in weights.items()}}
-        swapped = Swapped(self._network, given)
-        enabled = self.precision == "bfloat16"
-        for batch in self._batches():
-            with (
-                evaluating(self.model, self.batch_norm),
-                torch.autocast(self.device.type, torch.bfloat16, enabled=enabled),
-            ):
-                scored = self.loss(swapped, batch)
-            yield scored, *summed_and_counted(scored)
+    def _arithmetic(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
-    def _outside(self) -> dict[str, Tensor]:
-        """The tensors outside theta on the objective's device; buffers as copies that the model may write to."""
-        buffers = {name: t.to(self.device, copy=True) for name, t in self._network.named_buffers()}
-        return {**{name: t.to(self.device) for name, t in self._network.named_parameters()}, **buffers}
-
-
-class Swapped(nn.Module):
-    """A network with other weights, for the length of a call; the network itself keeps its own."""
-
-    def __init__(self, network: nn.Module, weights: dict[str, Tensor]) -> None:
-        super().__init__()
-        self._call = lambda args, kwargs: functional_call(network, weights, args, kwargs)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the network with the weights given."""
-        return self._call(args, kwargs)
-
-
-def summed_and_counted(scored: "Scored | Tensor | tuple[Tensor, int]") -> tuple[Tensor, int]:
-    """Sum a batch's per-example losses in float64 and count them."""
-    if isinstance(scored, tuple) and not isinstance(scored, Scored):
-        total, count = scored
-        return total.double(), int(count)
-    losses = scored.losses if isinstance(scored, Scored) else scored
-    if losses.dim() != 1:
-        raise UsageError(
-            f"the loss function returned shape {list(losses.shape)}: return one loss per example [B], "
-            "or (sum, count); with a mean, a ragged last batch would weigh too much"
+    def _read(self, data: Data) -> Iterator[Any]:
+        return batching.batches(
+            data,
+            batch_size=self.batch_size,
+            device=self.device,
+            dtype=self.host.widen,
+            channels_last=self.host.chain,  # another's model may count on the layout of its inputs
         )
-    return losses.sum(dtype=torch.float64), len(losses)
+
+    @torch.no_grad()
+    def _estimated(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Every buffer, the running statistics estimated at these weights: the mean over the training batches."""
+        fresh = self.host.buffers(self._buffers)
+        for name in norms(self.model):
+            for key, start in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
+                fresh[f"{name}.{key}" if name else key].fill_(start)
+        network = self.host.with_tensors(weights, fresh, plain=True)
+        random = RandomStream(self.device)
+        for batch in random.through(self._read(self.calibration)):
+            with estimating(self.model), self._arithmetic(), random:
+                self.loss(network, batch)
+        return fresh
 
 
-def same_random_state(device: torch.device) -> AbstractContextManager[None]:
-    """Give the random state back as it was, on the CPU and on the device."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+def check_depends(total: Tensor) -> None:
+    """Raise a UsageError where a batch's loss was not computed from the weights."""
+    if not total.requires_grad:
+        raise UsageError(
+            "the loss does not depend on the weights: does the loss function call the model that it is given (not "
+            "another one), and without torch.no_grad() or .detach()?"
+        )
 
 
 def check_examples(examples: int) -> None:
     """Raise a UsageError where a pass over the data met no example."""
     if not examples:
         raise UsageError("the data gave no examples: f needs at least one, and a generator can be read only once")
-
-
-def check_batch_size(data: Any, batch_size: int | None) -> int:
-    """The evaluation batch size for this data: the one given, or the whole set up to `DEFAULT_BATCH`."""
-    if batch_size is not None and batch_size < 1:
-        raise UsageError(f"batch_size is {batch_size}: it must be at least 1")
-    if not isinstance(data, Pair):
-        return batch_size or DEFAULT_BATCH
-    if len(data.inputs) == 0:
-        raise UsageError("the data set is empty: f is a mean over at least one example")
-    return min(batch_size or DEFAULT_BATCH, len(data.inputs))

@@ -6,6 +6,7 @@ two modules share (tied weights) appears once.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
@@ -69,3 +70,29 @@ def layout(model: nn.Module, *, parameters: Iterable[str] | None = None) -> Layo
     if not names:
         raise UsageError("the model has no trainable parameters; name some, or set requires_grad")
     return Layout(tuple(names), tuple(everything[name].shape for name in names))
+
+
+def matching(model: nn.Module, patterns: Iterable[str]) -> tuple[str, ...]:
+    """The names of the parameters that match any of the shell-style patterns, in the model's order.
+
+    A tied weight answers to each of its names and is listed once; a pattern may name a frozen parameter on purpose.
+
+    Raises:
+        UsageError: a pattern matches nothing.
+
+    Example:
+        >>> matching(nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)), ["1.*"])
+        ('1.weight', '1.bias')
+
+    """
+    first: dict[nn.Parameter, str] = {}
+    aliases = [(alias, first.setdefault(p, alias)) for alias, p in model.named_parameters(remove_duplicate=False)]
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        hits = [name for alias, name in aliases if fnmatchcase(alias, pattern)]
+        if not hits:
+            raise UsageError(
+                f"no parameter matches {pattern!r}; the model has {', '.join(dict.fromkeys(first.values()))}"
+            )
+        chosen.update(dict.fromkeys(hits))
+    return tuple(name for name in dict.fromkeys(first.values()) if name in chosen)

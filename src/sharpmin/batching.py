@@ -1,0 +1,113 @@
+"""The batches of a data set, one after the other, where f is computed.
+
+Data come in two shapes: a pair of tensors, cut here, and any iterable of batches of any type, taken as it is.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from sharpmin.errors import UsageError
+
+DEFAULT_BATCH = 5000  # the batch at which the authors evaluated
+
+
+@runtime_checkable
+class Pair(Protocol):
+    """A data set held as two tensors, examples first; `sharpmin.data.Examples` is one."""
+
+    @property
+    def inputs(self) -> Tensor:
+        """The inputs [N, ...]."""
+
+    @property
+    def targets(self) -> Tensor:
+        """The targets [N, ...]."""
+
+
+Data: TypeAlias = Pair | Iterable[Any]
+
+
+def batches(
+    data: Data,
+    *,
+    batch_size: int,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    channels_last: bool = False,
+) -> Iterator[Any]:
+    """Give a pair's batches of `batch_size`, or an iterable's own, on the device.
+
+    Args:
+        data: two tensors, or an iterable that can be read again.
+        batch_size: examples per batch of a pair; an iterable has its own.
+        device: where the tensors go.
+        dtype: what floating tensors of 16 bits are widened to, where given.
+        channels_last: lay 4-dimensional inputs of a pair out that way.
+
+    """
+    if not isinstance(data, Pair):
+        with same_order(data):
+            for batch in data:
+                yield moved(batch, device, dtype)
+        return
+    for start in range(0, len(data.inputs), batch_size):
+        picked = slice(start, start + batch_size)
+        inputs, targets = moved((data.inputs[picked], data.targets[picked]), device, dtype)
+        if channels_last and inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        yield inputs, targets
+
+
+@contextmanager
+def same_order(data: Any) -> Iterator[None]:
+    """Give a loader's own random generator back as it was, so that every pass shuffles alike."""
+    generator = getattr(data, "generator", None)
+    state = generator.get_state() if isinstance(generator, torch.Generator) else None
+    try:
+        yield
+    finally:
+        if generator is not None and state is not None:
+            generator.set_state(state)
+
+
+def moved(batch: Any, device: torch.device, dtype: torch.dtype | None = None) -> Any:
+    """The batch with every tensor in it on the device: tuples, lists, mappings, dataclasses, anything with `.to`.
+
+    Example:
+        >>> moved({"x": torch.ones(2), "name": "a"}, torch.device("cpu"))
+        {'x': tensor([1., 1.]), 'name': 'a'}
+
+    """
+    if isinstance(batch, Tensor):
+        narrow = batch.is_floating_point() and batch.element_size() < 4
+        return batch.to(device, dtype if narrow else None, non_blocking=True)
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(moved(part, device, dtype) for part in batch))
+    if isinstance(batch, tuple | list):
+        return type(batch)(moved(part, device, dtype) for part in batch)
+    if type(batch) is dict:
+        return {key: moved(part, device, dtype) for key, part in batch.items()}
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        parts = {f.name: moved(getattr(batch, f.name), device, dtype) for f in dataclasses.fields(batch) if f.init}
+        return dataclasses.replace(batch, **parts)
+    if callable(getattr(batch, "to", None)):  # a tokenizer's or a graph library's own batch
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {key: moved(part, device, dtype) for key, part in batch.items()}
+    return batch
+
+
+def check_batch_size(data: Any, batch_size: int | None) -> int:
+    """The evaluation batch size for this data: the one given, or the whole set up to `DEFAULT_BATCH`."""
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"batch_size is {batch_size}: it must be at least 1")
+    if not isinstance(data, Pair):
+        return batch_size or DEFAULT_BATCH
+    if len(data.inputs) == 0:
+        raise UsageError("the data set is empty: f is a mean over at least one example")
+    return min(batch_size or DEFAULT_BATCH, len(data.inputs))

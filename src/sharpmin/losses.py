@@ -1,0 +1,62 @@
+"""What a batch adds to f: the contract between a loss function and the objective.
+
+    loss(model, batch) -> per-example losses [B]  |  (sum, count)  |  Scored(losses, hits)
+
+A mean is refused: averaged over batches it would weigh a ragged last one too much.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sharpmin.errors import UsageError
+
+
+class Scored(NamedTuple):
+    """Per-example losses [B] and whether each example was classified correctly [B]."""
+
+    losses: Tensor
+    hits: Tensor
+
+
+class Sum(NamedTuple):
+    """What a batch adds to f: the sum of its losses in float64, its examples, and the hits where counted."""
+
+    total: Tensor
+    examples: int
+    hits: Tensor | None
+
+
+Loss = Callable[[nn.Module, Any], "Scored | Tensor | tuple[Tensor, int]"]
+
+
+def classification(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
+    """Cross-entropy of the logits `model(inputs)` against integer targets, and the hits.
+
+    Example:
+        >>> batch = torch.zeros(2, 4), torch.tensor([0, 2])
+        >>> classification(nn.Linear(4, 3), batch).losses.shape
+        torch.Size([2])
+
+    """
+    inputs, targets = batch
+    logits = model(inputs)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return Scored(F.cross_entropy(logits, targets, reduction="none"), logits.argmax(1) == targets)
+
+
+def summed(scored: "Scored | Tensor | tuple[Tensor, int]") -> Sum:
+    """Sum a batch's per-example losses in float64 and count them."""
+    if isinstance(scored, tuple) and not isinstance(scored, Scored):
+        total, count = scored
+        return Sum(total.double(), int(count), None)
+    losses, hits = scored if isinstance(scored, Scored) else (scored, None)
+    if losses.dim() != 1:
+        raise UsageError(
+            f"the loss function returned shape {list(losses.shape)}: return one loss per example [B], "
+            "or (sum, count); with a mean, a ragged last batch would weigh too much"
+        )
+    return Sum(losses.sum(dtype=torch.float64), len(losses), None if hits is None else hits.sum())

@@ -1,0 +1,110 @@
+"""A model with other tensors in place of its own, for the length of a call.
+
+The model is somebody else's: nothing here writes to it. What it holds beside theta (frozen weights, buffers) is
+handed in as copies where it could be written to, and everything lies on one device.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from sharpmin.blocked import Blocked, can_block
+from sharpmin.errors import UsageError
+
+
+class Host:
+    """A model, where it is evaluated, and in which dtype.
+
+    Args:
+        model: any module, also inside DataParallel, DistributedDataParallel or torch.compile.
+        device: where to compute; by default where its weights are.
+
+    Attributes:
+        model: the module itself.
+        device: where it is evaluated.
+        widen: float32 where some of its weights have only 16 bits, else None: each keeps its dtype. A box of 1e-3
+            around a weight is finer than bfloat16 can resolve.
+
+    Raises:
+        UsageError: the model is spread over several devices, or on none.
+
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device | str | None) -> None:
+        self.model = unwrapped(model)
+        home = only_device(self.model)
+        self.device = home if device is None else torch.device(device)
+        narrow = any(is_narrow(p) for p in self.model.parameters())
+        self.widen = torch.float32 if narrow else None
+        self.chain = can_block(self.model)
+
+    def moved(self, tensor: Tensor, *, copy: bool = False) -> Tensor:
+        """The tensor on the device; widened where it is floating and of 16 bits."""
+        return tensor.to(self.device, self.widen if is_narrow(tensor) else None, copy=copy)
+
+    def buffers(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Copies of every buffer, the given ones first, that a call may write to."""
+        own = self.model.named_buffers()
+        return {name: self.moved(given.get(name, tensor), copy=True) for name, tensor in own}
+
+    def with_tensors(self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor], *, plain: bool) -> nn.Module:
+        """The model with these weights, and these buffers, which it may write to; the rest is its own.
+
+        Args:
+            weights: by name; they may require a gradient.
+            buffers: all of them, by name.
+            plain: never in blocks, which have no second derivatives.
+
+        """
+        blocked = self.chain and not plain and self.device.type == "cpu"
+        network = Blocked(self.model) if blocked else self.model  # type: ignore[arg-type]
+        tensors = dict(buffers)
+        for name, own in self.model.named_parameters():
+            tensors[name] = weights[name].to(self.widen or own.dtype) if name in weights else self.moved(own.detach())
+        return Swapped(network, {("model." if blocked else "") + name: t for name, t in tensors.items()})
+
+
+class Swapped(nn.Module):
+    """A network with other weights, for the length of a call; the network itself keeps its own."""
+
+    def __init__(self, network: nn.Module, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._call = lambda args, kwargs: functional_call(network, weights, args, kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the network with the weights given."""
+        return self._call(args, kwargs)
+
+
+def is_narrow(tensor: Tensor) -> bool:
+    """Whether the tensor is floating and has fewer than 32 bits."""
+    return tensor.is_floating_point() and tensor.element_size() < 4
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside DataParallel, DistributedDataParallel and torch.compile."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+            model = inner
+        else:
+            return model
+
+
+def only_device(model: nn.Module) -> torch.device:
+    """The one device that holds the model.
+
+    Raises:
+        UsageError: there are several; they are named.
+
+    """
+    devices = sorted({str(t.device) for t in (*model.parameters(), *model.buffers())}) or ["cpu"]
+    if len(devices) > 1:
+        raise UsageError(f"the model is spread over {', '.join(devices)}: move it to one device with model.to(...)")
+    if devices == ["meta"]:
+        raise UsageError("the model is on the meta device, without numbers: load its weights first")
+    return torch.device(devices[0])

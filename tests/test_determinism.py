@@ -1,0 +1,66 @@
+"""The probe finds what evaluation mode leaves random, and tells what kind it is."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cases import examples, shallow, softmax_regression
+from sharpmin.determinism import randomness
+from sharpmin.objective import Objective, classification
+
+
+def test_an_ordinary_objective_is_a_function():
+    problem = softmax_regression()
+    assert randomness(Objective(problem.model, problem.data, batch_size=5)) is None
+    assert randomness(Objective(shallow(dropout=0.5), examples(9, 2, 8, 8))) is None
+
+
+class AlwaysDropping(nn.Linear):
+    def forward(self, x):
+        return super().forward(F.dropout(x, 0.5))  # forgets `training=self.training`
+
+
+def test_a_dropout_that_ignores_evaluation_mode():
+    f = Objective(AlwaysDropping(4, 3), examples(9, 4, dtype=torch.float32))
+    assert f.value(f.theta) == f.value(f.theta)  # one fixed draw
+    assert "random even in evaluation mode" in randomness(f)
+
+
+def test_numpys_random_numbers_in_the_loss():
+    draw = np.random.default_rng(0)
+    f = Objective(
+        nn.Linear(4, 3),
+        examples(9, 4, dtype=torch.float32),
+        loss=lambda model, batch: classification(model, batch).losses + draw.normal(),
+    )
+    assert "outside PyTorch" in randomness(f)
+
+
+class Augmented(torch.utils.data.Dataset):
+    def __init__(self):
+        self.draw = np.random.default_rng(0)
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.full((4,), float(index)) + float(self.draw.normal()), index % 3
+
+
+def test_an_augmentation_that_pytorchs_seed_does_not_reach():
+    f = Objective(nn.Linear(4, 3), torch.utils.data.DataLoader(Augmented(), batch_size=4))
+    assert "different batches" in randomness(f)
+
+
+def test_a_shuffle_is_no_randomness_of_the_loss():
+    problem = softmax_regression(dtype=torch.float32)
+    pairs = list(zip(problem.data.inputs, problem.data.targets, strict=True))
+    f = Objective(problem.model, torch.utils.data.DataLoader(pairs, batch_size=5, shuffle=True))
+    assert randomness(f) is None
+
+
+def test_nan_is_not_taken_for_randomness():
+    problem = softmax_regression()
+    problem.data.inputs.fill_(float("nan"))
+    assert randomness(Objective(problem.model, problem.data)) is None
