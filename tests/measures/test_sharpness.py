@@ -67,6 +67,30 @@ def test_exact_minimiser_is_not_flat():
     assert result.max_loss == pytest.approx(0.5 * (0.1 * v.abs().sum().item()) ** 2, rel=1e-9)
 
 
+@pytest.mark.parametrize("start", ["corner", "zero"])
+def test_scipys_search_finds_the_same(start):
+    x, m = vector(5), vector(6, N * N).view(N, N)
+    f = objective(lambda w: torch.logsumexp(m @ w, 0), x)
+    ours, theirs = (sharpness(f, epsilon=0.3, start=start, solver=solver) for solver in ("sharpmin", "scipy"))
+    assert (theirs.solver, theirs.start) == ("scipy", start)
+    assert ours.value == pytest.approx(theirs.value, rel=1e-9)
+
+
+def test_infinity_ends_scipys_search_too():
+    x = torch.full((N,), 0.5, dtype=torch.float64)
+    far = sharpness(objective(lambda w: w.sum().where(w.sum() < 3.001, math.inf), x), epsilon=0.5, solver="scipy")
+    assert (far.value, far.status) == (math.inf, "non_finite")
+    assert x.sum() + far.displacement.sum() >= 3.001
+
+
+def test_progress_ends_with_the_evaluations_made():
+    told = []
+    f = objective(lambda w: (w**4).sum(), vector(1))
+    result = sharpness(f, progress=lambda task, done, total, **_: told.append((done, total)))
+    assert told[0] == (1, 12)
+    assert told[-1] == (result.evaluations, result.evaluations)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), epsilon=st.floats(1e-4, 1.0))
 def test_feasible_and_monotone_in_epsilon(seed, epsilon):
@@ -132,6 +156,7 @@ def test_not_finite_at_theta_is_nan_not_zero():
         {"subspace": N + 1},
         {"iterations": 0},
         {"start": "random"},
+        {"solver": "adam"},
         {"theta": torch.zeros(N + 1)},
     ],
 )

@@ -18,8 +18,10 @@ result      the best point seen, never less than f(x) itself.
 import math
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+import numpy as np
+import scipy.optimize
 import torch
 from torch import Tensor
 
@@ -30,6 +32,7 @@ from sharpmin.optim import lbfgsb
 from sharpmin.progress import Progress, silent
 
 Start = Literal["corner", "zero"]
+Solver = Literal["sharpmin", "scipy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +47,10 @@ class Sharpness:
         subspace: p, or None for the full space.
         displacement: the maximiser y found, [n] or [p]; feasible.
         start: "corner" or "zero".
+        solver: whose L-BFGS-B.
         iterations: of L-BFGS-B.
         evaluations: of f and its gradient, all included.
-        status: why the search ended: see `sharpmin.optim.lbfgsb.Status`.
+        status: why the search ended: see `sharpmin.optim.lbfgsb.Status`; "abnormal" where SciPy's line search failed.
         message: the same in a sentence.
         first_order: sum_i |g_i| b_i, the rise a linear f would have; the rest is curvature.
         seconds: time taken.
@@ -64,6 +68,7 @@ class Sharpness:
     subspace: int | None
     displacement: Tensor
     start: Start
+    solver: Solver
     iterations: int
     evaluations: int
     status: str
@@ -84,6 +89,7 @@ def sharpness(
     subspace: int | None = None,
     iterations: int = 10,
     start: Start = "corner",
+    solver: Solver = "sharpmin",
     seed: int = 0,
     progress: Progress = silent,
 ) -> Sharpness:
@@ -96,6 +102,7 @@ def sharpness(
         subspace: p for a random subspace (the paper: 100), None for the full space.
         iterations: of L-BFGS-B (the paper: 10).
         start: "corner" or "zero"; see the module's text.
+        solver: "sharpmin", L-BFGS-B on torch tensors where f is, or "scipy", in float64 on the host.
         seed: of the random subspace.
         progress: told the evaluations done.
 
@@ -116,12 +123,19 @@ def sharpness(
     Source: Keskar et al. 2017, Metric 2.1 and Tables 3 and 4.
 
     """
-    check(epsilon, iterations, start)
+    check(epsilon, iterations, start, solver)
+    objective.check_differentiable()
     began = time.perf_counter()
     x = objective.theta if theta is None else theta.detach().to(objective.device)
-    box = Neighbourhood(objective, x, epsilon=epsilon, subspace=subspace, seed=seed, progress=progress)
+    box = Neighbourhood(
+        objective, x, epsilon=epsilon, subspace=subspace, seed=seed, expected=iterations + 2, progress=progress
+    )
     loss, gradient = box.evaluate(torch.zeros_like(box.widths))
-    ended = maximise(box, gradient, start=start, iterations=iterations, seed=seed) if math.isfinite(loss) else NOWHERE
+    ended = NOWHERE
+    if math.isfinite(loss):
+        y = torch.zeros_like(box.widths) if start == "zero" else corner(box, gradient, seed=seed)
+        ended = {"sharpmin": maximise, "scipy": maximise_by_scipy}[solver](box, y, iterations=iterations)
+    progress("sharpness", box.evaluations, box.evaluations, unit="evaluations", note=f"max loss {box.best_loss:.4f}")
     return Sharpness(
         value=100 * (box.best_loss - loss) / (1 + loss) if math.isfinite(loss) else math.nan,
         loss=loss,
@@ -130,6 +144,7 @@ def sharpness(
         subspace=subspace,
         displacement=box.best,
         start=start,
+        solver=solver,
         iterations=ended.iterations,
         evaluations=box.evaluations,
         status=ended.status,
@@ -147,9 +162,17 @@ class Neighbourhood:
     """f on the box C around x, in the coordinates y; remembers the largest value met and where."""
 
     def __init__(
-        self, objective: Objective, x: Tensor, *, epsilon: float, subspace: int | None, seed: int, progress: Progress
+        self,
+        objective: Objective,
+        x: Tensor,
+        *,
+        epsilon: float,
+        subspace: int | None,
+        seed: int,
+        expected: int,
+        progress: Progress,
     ) -> None:
-        self.objective, self.x, self.progress = objective, x, progress
+        self.objective, self.x, self.expected, self.progress = objective, x, expected, progress
         self.span = None if subspace is None else RandomSubspace(len(x), subspace, seed=seed, like=x)
         coordinates = x if self.span is None else self.span.coordinates(x)
         self.widths = epsilon * (coordinates.abs() + 1)
@@ -163,7 +186,13 @@ class Neighbourhood:
         self.evaluations += 1
         if loss > self.best_loss or self.evaluations == 1:
             self.best, self.best_loss = y.clone(), loss
-        self.progress("sharpness", self.evaluations, None, unit="evaluations", note=f"loss {loss:.4f}")
+        self.progress(
+            "sharpness",
+            self.evaluations,
+            max(self.expected, self.evaluations + 1),  # a line search may need more than one
+            unit="evaluations",
+            note=f"highest loss {self.best_loss:.4f}",
+        )
         return loss, gradient if self.span is None else self.span.transposed(gradient)
 
     def negated(self, y: Tensor) -> tuple[float, Tensor]:
@@ -184,11 +213,41 @@ class Ended:
 NOWHERE = Ended(0, "non_finite", "f is not finite at theta itself, so there is nothing to compare with")
 
 
-def maximise(box: Neighbourhood, gradient: Tensor, *, start: Start, iterations: int, seed: int) -> Ended:
-    """Search the box by L-BFGS-B; what was found is in `box`."""
-    y = torch.zeros_like(box.widths) if start == "zero" else corner(box, gradient, seed=seed)
+def maximise(box: Neighbourhood, y: Tensor, *, iterations: int) -> Ended:
+    """Search the box from y by L-BFGS-B; what was found is in `box`."""
     result = lbfgsb.minimize(box.negated, y, (-box.widths, box.widths), max_iter=iterations)
     return Ended(result.nit, str(result.status), result.message)
+
+
+class NonFiniteError(ArithmeticError):
+    """f became infinite or NaN in the box; SciPy would search on from there."""
+
+
+def maximise_by_scipy(box: Neighbourhood, y: Tensor, *, iterations: int) -> Ended:
+    """The same by SciPy, in float64 on the host, its tolerances at 0."""
+    iterates: list[None] = []
+
+    def negated(at: np.ndarray) -> tuple[float, np.ndarray]:
+        loss, gradient = box.negated(torch.from_numpy(at).to(box.widths))
+        if not (math.isfinite(loss) and gradient.isfinite().all()):
+            raise NonFiniteError
+        return loss, gradient.double().cpu().numpy()
+
+    widths = box.widths.double().cpu().numpy()
+    options = {"maxiter": iterations, "maxcor": 10, "ftol": 0.0, "gtol": 0.0, "maxfun": np.iinfo(np.int32).max}
+    try:
+        found = scipy.optimize.minimize(
+            negated,
+            y.double().cpu().numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=scipy.optimize.Bounds(-widths, widths),
+            callback=lambda _: iterates.append(None),
+            options=options,
+        )
+    except NonFiniteError:
+        return Ended(len(iterates), "non_finite", lbfgsb.MESSAGES[lbfgsb.Status.NON_FINITE])
+    return Ended(found.nit, {0: "converged", 1: "iterations"}.get(found.status, "abnormal"), str(found.message))
 
 
 def corner(box: Neighbourhood, gradient: Tensor, *, seed: int) -> Tensor:
@@ -200,11 +259,13 @@ def corner(box: Neighbourhood, gradient: Tensor, *, seed: int) -> Tensor:
     return box.widths * gradient.sign()
 
 
-def check(epsilon: float, iterations: int, start: str) -> None:
+def check(epsilon: float, iterations: int, start: str, solver: str) -> None:
     """Raise a UsageError for a box or a search that makes no sense."""
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise UsageError(f"epsilon is {epsilon}: it must be a number above 0 (the paper: 1e-3 and 5e-4)")
     if iterations < 1:
         raise UsageError(f"{iterations} iterations: ask for at least 1 (the paper: 10)")
-    if start not in ("corner", "zero"):
-        raise UsageError(f"unknown start {start!r}: choose corner or zero")
+    if start not in get_args(Start):
+        raise UsageError(f"unknown start {start!r}: choose {' or '.join(get_args(Start))}")
+    if solver not in get_args(Solver):
+        raise UsageError(f"unknown solver {solver!r}: choose {' or '.join(get_args(Solver))}")

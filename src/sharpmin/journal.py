@@ -1,0 +1,69 @@
+"""Evaluations of f kept on disk, so that an interrupted search goes on where it was.
+
+A search by L-BFGS-B is a deterministic function of the values and gradients it is given. So nothing of its own state
+need be saved: started again, it asks for the same points in the same order, and those already evaluated are read back
+instead of computed. At most the evaluation under way is lost. It also lets searches that begin at one point (two
+epsilons, two spaces) share its evaluation.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from sharpmin.objective import Objective
+from sharpmin.runs import readable, write
+
+
+class Journal(Objective):
+    """f, whose values and gradients are remembered in a folder.
+
+    Args:
+        objective: f.
+        folder: for this data set and loss alone: both go unchecked. Point, buffers, BatchNorm policy, batch size
+            and precision are told apart.
+
+    Raises:
+        RunError: the folder cannot be written, or holds something else.
+
+    Example:
+        >>> import tempfile
+        >>> from sharpmin import data
+        >>> toy = data.synthetic(train=64, test=16, shape=(4,), classes=3)
+        >>> f = Objective(torch.nn.Linear(4, 3), toy.train)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     kept = Journal(f, Path(folder))
+        ...     value, _ = kept.value_and_grad(f.theta)
+        ...     kept.value_and_grad(f.theta)[0] == value, len(list(Path(folder).iterdir()))
+        (True, 1)
+
+    """
+
+    def __init__(self, objective: Objective, folder: Path) -> None:
+        self.__dict__.update(objective.__dict__)
+        self.folder = folder
+
+    def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
+        """f(theta) and its gradient [n], computed or read back."""
+        file = self.folder / f"{self._digest(theta)}.safetensors"
+        if file.exists():
+            with readable(file), safe_open(file, framework="pt", device=str(self.device)) as opened:
+                return float.fromhex(opened.metadata()["value"]), opened.get_tensor("gradient")
+        value, gradient = super().value_and_grad(theta)
+        write(file, save({"gradient": gradient.cpu()}, metadata={"value": value.hex()}))
+        return value, gradient
+
+    def forget(self) -> None:
+        """Remove the folder: what was searched for is found."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _digest(self, theta: Tensor) -> str:
+        settings = (self.batch_norm, self.batch_size, self.precision, self.layout.names)
+        digest = hashlib.sha256(repr(settings).encode())
+        for tensor in (theta, *self._buffers.values()):
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:32]
