@@ -465,3 +465,24 @@ def test_a_measurement_says_in_which_batch_the_loss_broke():
     f = Objective(problem.model, problem.data, loss=half_square, batch_size=2)
     found = f.measure(f.theta)
     assert (found.loss, found.non_finite) == (math.inf, 2)
+
+
+class Autoencoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.coder = nn.Linear(4, 2, dtype=F64)
+        self.scale = 3.0
+
+    def encode(self, x):
+        return self.coder(x)
+
+
+def test_a_loss_may_use_the_models_attributes_and_methods():
+    model, data = Autoencoder(), examples(7, 4)
+    f = Objective(model, data, loss=lambda m, b: (m.encode(b[0]) * m.scale - m.coder.bias).pow(2).sum(1), batch_size=3)
+    theta = random(f.layout.size, seed=1)
+    w, b = theta[:8].view(2, 4).numpy(), theta[8:].numpy()
+    by_hand = ((3 * (data.inputs.numpy() @ w.T + b) - b) ** 2).sum(1).mean()
+    value, gradient = f.value_and_grad(theta)
+    assert value == pytest.approx(by_hand, rel=1e-12)
+    assert gradient.abs().min() > 0

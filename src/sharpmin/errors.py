@@ -27,3 +27,11 @@ class RunError(SharpminError):
 
 class DivergedError(SharpminError):
     """Training met a loss that is not finite; the last good state is on disk."""
+
+
+class CheckpointError(SharpminError):
+    """A checkpoint that cannot be read, is refused, or does not fit the model."""
+
+
+class TaskError(SharpminError):
+    """A user's own function or module raised."""

@@ -4,6 +4,9 @@ A search by L-BFGS-B is a deterministic function of the values and gradients it 
 need be saved: started again, it asks for the same points in the same order, and those already evaluated are read back
 instead of computed. At most the evaluation under way is lost. It also lets searches that begin at one point (two
 epsilons, two spaces) share its evaluation.
+
+Another process may have left the entries, with other code or another number of threads. So the first one found is
+computed again, and should it differ by a bit, all are forgotten.
 """
 
 import hashlib
@@ -46,20 +49,28 @@ class Journal(Objective):
     def __init__(self, objective: Objective, folder: Path) -> None:
         self.__dict__.update(objective.__dict__)
         self.folder = folder
+        self.trusted = not folder.exists()
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """f(theta) and its gradient [n], computed or read back."""
         file = self.folder / f"{self._digest(theta)}.safetensors"
-        if file.exists():
-            with readable(file), safe_open(file, framework="pt", device=str(self.device)) as opened:
-                return float.fromhex(opened.metadata()["value"]), opened.get_tensor("gradient")
-        value, gradient = super().value_and_grad(theta)
-        write(file, save({"gradient": gradient.cpu()}, metadata={"value": value.hex()}))
-        return value, gradient
+        if self.trusted and file.exists():
+            return self._kept(file)
+        found = super().value_and_grad(theta)
+        if not self.trusted:
+            self.trusted = True
+            if not (file.exists() and same(self._kept(file), found)):
+                self.forget()
+        write(file, save({"gradient": found[1].cpu()}, metadata={"value": found[0].hex()}))
+        return found
 
     def forget(self) -> None:
         """Remove the folder: what was searched for is found."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kept(self, file: Path) -> tuple[float, Tensor]:
+        with readable(file), safe_open(file, framework="pt", device=str(self.device)) as opened:
+            return float.fromhex(opened.metadata()["value"]), opened.get_tensor("gradient")
 
     def _digest(self, theta: Tensor) -> str:
         settings = (self.batch_norm, self.batch_size, self.precision, self.layout.names)
@@ -67,3 +78,8 @@ class Journal(Objective):
         for tensor in (theta, *self._buffers.values()):
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()[:32]
+
+
+def same(one: tuple[float, Tensor], other: tuple[float, Tensor]) -> bool:
+    """Whether two evaluations are equal bit for bit."""
+    return one[0].hex() == other[0].hex() and torch.equal(one[1].view(torch.uint8), other[1].view(torch.uint8))

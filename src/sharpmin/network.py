@@ -4,7 +4,7 @@ The model is somebody else's: nothing here writes to it. What it holds beside th
 handed in as copies where it could be written to, and everything lies on one device.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +13,35 @@ from torch.func import functional_call
 
 from sharpmin.blocked import Blocked, can_block
 from sharpmin.errors import UsageError
+
+
+class Swapped(nn.Module):
+    """A network with other tensors, for the length of a call; the network itself keeps its own."""
+
+    def __init__(self, network: nn.Module, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._held = (network, tensors)  # in a tuple: neither is to be registered here
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the network with the tensors given."""
+        return functional_call(*self._held, args, kwargs)
+
+    def lend(self, use: Callable[[nn.Module, Any], Any], batch: Any) -> Any:
+        """`use(network, batch)` while the network itself holds the tensors: attributes and methods work as well."""
+        network, tensors = self._held
+        return functional_call(Borrower(network, use), {f"network.{n}": t for n, t in tensors.items()}, (batch,))
+
+
+class Borrower(nn.Module):
+    """A function of a network and a batch, as a module whose tensors are the network's."""
+
+    def __init__(self, network: nn.Module, use: Callable[[nn.Module, Any], Any]) -> None:
+        super().__init__()
+        self.network, self.use = network, use
+
+    def forward(self, batch: Any) -> Any:
+        """Call the function."""
+        return self.use(self.network, batch)
 
 
 class Host:
@@ -50,7 +79,7 @@ class Host:
         own = self.model.named_buffers()
         return {name: self.moved(given.get(name, tensor), copy=True) for name, tensor in own}
 
-    def with_tensors(self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor], *, plain: bool) -> nn.Module:
+    def with_tensors(self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor], *, plain: bool) -> Swapped:
         """The model with these weights, and these buffers, which it may write to; the rest is its own.
 
         Args:
@@ -65,18 +94,6 @@ class Host:
         for name, own in self.model.named_parameters():
             tensors[name] = weights[name].to(self.widen or own.dtype) if name in weights else self.moved(own.detach())
         return Swapped(network, {("model." if blocked else "") + name: t for name, t in tensors.items()})
-
-
-class Swapped(nn.Module):
-    """A network with other weights, for the length of a call; the network itself keeps its own."""
-
-    def __init__(self, network: nn.Module, weights: dict[str, Tensor]) -> None:
-        super().__init__()
-        self._call = lambda args, kwargs: functional_call(network, weights, args, kwargs)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the network with the weights given."""
-        return self._call(args, kwargs)
 
 
 def is_narrow(tensor: Tensor) -> bool:

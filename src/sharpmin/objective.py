@@ -24,7 +24,7 @@ from sharpmin.batching import DEFAULT_BATCH, Data, check_batch_size
 from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
 from sharpmin.errors import UsageError
 from sharpmin.losses import Loss, Scored, Sum, classification, summed
-from sharpmin.network import Host
+from sharpmin.network import Host, Swapped
 from sharpmin.randomness import RandomStream
 from sharpmin.weights import layout
 
@@ -204,7 +204,7 @@ class Objective:
         """The named weights at theta [n]: detached views of it, on the device."""
         return self.layout.unflatten(theta.detach().to(self.device))
 
-    def at(self, weights: Mapping[str, Tensor], *, plain: bool = False) -> nn.Module:
+    def at(self, weights: Mapping[str, Tensor], *, plain: bool = False) -> Swapped:
         """The network with these weights in place of its own, to be called like the model.
 
         Args:
@@ -219,7 +219,8 @@ class Objective:
     def score(self, network: nn.Module, batch: Any) -> Sum:
         """What a batch adds to f, computed by `network` in evaluation mode under the BatchNorm policy."""
         with evaluating(self.model, self.batch_norm), self._arithmetic():
-            return summed(self.loss(network, batch))
+            scored = network.lend(self.loss, batch) if isinstance(network, Swapped) else self.loss(network, batch)
+            return summed(scored)
 
     def check_differentiable(self) -> None:
         """Raise a UsageError under "recalibrate"."""
@@ -252,7 +253,7 @@ class Objective:
         random = RandomStream(self.device)
         for batch in random.through(self._read(self.calibration)):
             with estimating(self.model), self._arithmetic(), random:
-                self.loss(network, batch)
+                network.lend(self.loss, batch)
         return fresh
 
 

@@ -1,111 +1,165 @@
-"""`sharpmin sharpness`: Metric 2.1 at the two minimizers of a run."""
+"""`sharpmin sharpness`: Metric 2.1 at the two minimizers of a run, or at checkpoints of one's own."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, Literal
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
+
+from sharpmin.cli.measuring import Options, Setting, labelled, measuring, row, show
+
+if TYPE_CHECKING:
+    from sharpmin.objective import Objective
+    from sharpmin.subjects import Subject
+
+ROWS = "sharpness.jsonl"
 
 
 def sharpness(
-    run: Path,
-    *,
-    epsilon: Annotated[list[float] | None, Parameter(consume_multiple=True)] = None,
+    source: str,
+    /,
+    *checkpoints: str,
+    epsilon: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
     subspace: int | None = None,
-    start: Literal["corner", "zero"] = "corner",
+    start: Annotated[list[Literal["corner", "zero"]] | None, Parameter(consume_multiple=True, negative="")] = None,
+    iterations: int = 10,
+    solver: Literal["sharpmin", "scipy"] = "sharpmin",
     seed: int = 0,
     compare: Annotated[bool, Parameter(negative="")] = False,
-    data: str | None = None,
-    evaluation_batch: int = 5000,
-    device: str = "cpu",
-    threads: int | None = None,
-    quiet: Annotated[bool, Parameter(negative="")] = False,
+    options: Options | None = None,
 ) -> None:
-    """Measure how far the loss can rise in a small box around each minimizer of a run (Metric 2.1 of the paper).
+    """Measure how far the loss can rise in a small box around each minimizer (Metric 2.1 of the paper).
 
-    Prints the sharpness of the small-batch (SB) and the large-batch (LB) minimizer with its evidence, and adds the rows
-    to sharpness.jsonl in the run folder.
+    Prints the sharpness of each point with its evidence, and adds the rows to sharpness.jsonl in the run folder.
+    What a run folder has there already is not computed again; an interrupted computation goes on where it was.
 
     Parameters
     ----------
-    run
-        A run folder made by sharpmin plot.
+    source
+        A run folder made by sharpmin plot, or your own task: package.module:function or file.py:function, whose
+        call returns (model, data) or (model, data, loss).
+    checkpoints
+        Of your own task: files or folders with weights; file.pt:key picks one of several state dicts.
     epsilon
         Half-widths of the box relative to |weight| + 1; the paper's 1e-3 and 5e-4 by default.
     subspace
         Dimension of a random subspace (the paper's Table 4: 100); the full space by default.
     start
-        Where the search starts: "corner" of the box in the direction of the gradient's sign, or "zero".
+        Where the search starts: "corner" of the box in the direction of the gradient's sign (the default), "zero", or
+        both.
+    iterations
+        Of L-BFGS-B (the paper: 10).
+    solver
+        "sharpmin" computes where f is, "scipy" in float64 on the host.
     seed
         Of the random subspace.
     compare
-        Put SB and LB side by side, with their ratio and the paper's row where there is one.
-    data
-        Where the run's data came from, if it was not the network's own set: as in sharpmin plot.
-    evaluation_batch
-        Examples that BatchNorm normalises together.
-    device
-        cpu, cuda, cuda:N or auto.
-    threads
-        Processor threads; by default all that this process may use.
-    quiet
-        No progress.
+        Put the points side by side, with their ratio and the paper's row where there is one.
+    options
+        See `sharpmin.cli.measuring`.
     """
-    from sharpmin import runtime
-    from sharpmin.cli.plot import load_data
-    from sharpmin.console import progress
-    from sharpmin.paper import minimizers
-    from sharpmin.runs import Run
+    plan = [
+        {
+            "epsilon": width,
+            "subspace": subspace,
+            "start": begin,
+            "iterations": iterations,
+            "solver": solver,
+            "seed": seed,
+        }
+        for width, begin in product(epsilon or (1e-3, 5e-4), start or ("corner",))
+    ]
+    with measuring(source, checkpoints, options) as setting:
+        rows = list(measured(setting, plan))
+    network = setting.subject.network
+    show(side_by_side(network, rows) if compare else table(rows))
 
-    settings = minimizers.settings_of(run)
-    where = runtime.resolve_device(device)
-    environment = runtime.tuned_environment(runtime.tune(threads=threads), device=where)
-    rows = []
-    with progress(quiet=quiet) as report:
-        name = data or settings["data"]["name"]
-        split = load_data(
-            settings["network"], name, train_size=settings["train_size"], seed=settings["seed"], progress=report
-        )
-        points = minimizers.read_minimizers(run, split, batch_size=evaluation_batch, device=where)
-        for regime, result in minimizers.measure_sharpness(
-            points, epsilons=epsilon or (1e-3, 5e-4), subspace=subspace, start=start, seed=seed, progress=report
-        ):
-            rows.append((regime, result))
-            kept = {key: value for key, value in asdict(result).items() if key != "displacement"}
-            line = {"minimizer": regime, **kept, "environment": environment}
-            Run(run).write_lines("sharpness.jsonl", [*Run(run).read_lines("sharpness.jsonl"), line])
-    Console().print(side_by_side(points.network, rows) if compare else table(rows))
+
+def measured(setting: Setting, plan: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The rows, point by point; those of a run folder that are there already are read."""
+    from sharpmin import measures
+    from sharpmin.journal import Journal
+
+    subject, run = setting.subject, setting.subject.run
+    for point in subject.points:
+        objective = Journal(subject.around(point), run.folder / f"unfinished-{as_file(point)}")
+        for how in plan:
+            asked = {**how, **described(subject, objective)}
+            if subject.network and (known := earlier(run.read_lines(ROWS), point, asked)):
+                yield point, known
+                continue
+            report = labelled(setting.progress, f"{point}, epsilon {how['epsilon']:g}")
+            result = measures.sharpness(objective, **how, progress=report)
+            line = {**row(point, result, setting.environment), "asked": asked}
+            run.write_lines(ROWS, [*run.read_lines(ROWS), line])
+            if result.value == math.inf:
+                run.save(f"infinite-{as_file(point)}-{how['epsilon']:g}", {"displacement": result.displacement})
+            yield point, result
+        objective.forget()
+
+
+def described(subject: "Subject", objective: "Objective") -> dict[str, Any]:
+    """How f was evaluated, as kept beside a result."""
+    settings = {key: getattr(objective, key) for key in ("batch_norm", "batch_size", "precision")}
+    return {**settings, "only": subject.evaluation.only and list(subject.evaluation.only)}
+
+
+def earlier(rows: Sequence[dict[str, Any]], point: str, asked: dict[str, Any]) -> Any:
+    """The row of an earlier measurement of the very same, or None."""
+    same = (line for line in rows if line["minimizer"] == point and line.get("asked") == asked)
+    return next((SimpleNamespace(**line) for line in same), None)
+
+
+def as_file(point: str) -> str:
+    """A point's name as part of a file's."""
+    return "".join(letter if letter.isalnum() else "-" for letter in point)
 
 
 def table(rows: Sequence[tuple[str, Any]]) -> Any:
     """A row a measurement, with its evidence."""
     from rich.table import Table
 
-    shown = Table(
-        "", "epsilon", "space", "sharpness", "loss", "max loss", "first order", "it.", "ev.", "ended", "s", box=None
+    columns = (
+        "",
+        "epsilon",
+        "space",
+        "start",
+        "sharpness",
+        "loss",
+        "max loss",
+        "first order",
+        "it.",
+        "ev.",
+        "ended",
+        "s",
     )
-    for regime, found in rows:
+    shown = Table(*columns, box=None)
+    for point, found in rows:
         space = f"{found.subspace} random" if found.subspace else "full"
         numbers = [f"{x:.4g}" for x in (found.value, found.loss, found.max_loss, found.first_order)]
         counts = [str(found.iterations), str(found.evaluations), found.status, f"{found.seconds:.0f}"]
-        shown.add_row(regime, f"{found.epsilon:g}", space, *numbers, *counts)
+        shown.add_row(point, f"{found.epsilon:g}", space, found.start, *numbers, *counts)
     return shown
 
 
-def side_by_side(network: str, rows: Sequence[tuple[str, Any]]) -> Any:
-    """SB and LB of each epsilon beside the paper's."""
+def side_by_side(network: str | None, rows: Sequence[tuple[str, Any]]) -> Any:
+    """The points of each epsilon beside each other, the last over the first, and the paper's row."""
     from rich.table import Table
 
     from sharpmin.paper.published import sharpness_row
 
-    shown = Table("epsilon", "SB", "LB", "LB / SB", "paper SB", "paper LB", box=None)
-    found = {(result.epsilon, regime): result for regime, result in rows}
-    for epsilon in dict.fromkeys(result.epsilon for _, result in rows):
-        small, large = found[epsilon, "SB"], found[epsilon, "LB"]
-        ratio = large.value / small.value if small.value else float("nan")
-        row = sharpness_row(network, epsilon=epsilon, subspace=small.subspace)
-        paper = [f"{row[r][0]:.2f} ± {row[r][1]:.2f}" if row else "-" for r in ("SB", "LB")]
-        shown.add_row(f"{epsilon:g}", f"{small.value:.2f}", f"{large.value:.2f}", f"{ratio:.1f}", *paper)
+    points = list(dict.fromkeys(point for point, _ in rows))
+    ratio_of = [f"{points[-1]} / {points[0]}"] if len(points) > 1 else []
+    paper = [f"paper {point}" for point in points] if network else []
+    shown = Table("epsilon", "start", *points, *ratio_of, *paper, box=None)
+    found = {(result.epsilon, result.start, point): result for point, result in rows}
+    for epsilon, start in dict.fromkeys((result.epsilon, result.start) for _, result in rows):
+        values = [found[epsilon, start, point].value for point in points]
+        ratio = [f"{values[-1] / values[0]:.1f}" if values[0] else "-"] if ratio_of else []
+        subspace = found[epsilon, start, points[0]].subspace
+        row_of = sharpness_row(network, epsilon=epsilon, subspace=subspace) if network else None
+        cells = [f"{row_of[p][0]:.2f} ± {row_of[p][1]:.2f}" if row_of else "-" for p in points] if network else []
+        shown.add_row(f"{epsilon:g}", start, *(f"{value:.2f}" for value in values), *ratio, *cells)
     return shown

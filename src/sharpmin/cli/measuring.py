@@ -1,0 +1,146 @@
+"""What all measuring verbs share: their options, and from them the subject with its surroundings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from sharpmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from sharpmin.progress import Progress
+    from sharpmin.subjects import Subject
+
+HOW = Group("How f is evaluated", sort_key=8)
+WHERE = Group("Where and how", sort_key=9)
+BIG = ("displacement", "eigenvectors")  # vectors of n numbers, kept out of the rows
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """Options of every measuring verb.
+
+    Parameters
+    ----------
+    batch_norm
+        What BatchNorm does: "running" uses the stored statistics, "batch" those of the evaluation batch, "recalibrate"
+        estimates them anew from the data. Run folders: batch, as in the paper; your own model: running.
+    evaluation_batch
+        Examples per evaluation batch, which BatchNorm normalises together under "batch"; 5000, or the whole set where
+        it is smaller. Data of your own that come in batches keep theirs.
+    only
+        Restrict theta to the parameters that match these patterns, such as 'layer4.*'; the others stay as they are.
+    precision
+        float32 computes in the dtype of the weights, bfloat16 under autocast.
+    data
+        Of a run folder: where its data came from, if it was not the network's own set: as in sharpmin plot.
+    out
+        Folder for runs/, where the results of a task go; a run folder keeps its own.
+    device
+        cpu, cuda, cuda:N or auto.
+    threads
+        Processor threads; by default all that this process may use.
+    quiet
+        No progress.
+    """
+
+    batch_norm: Annotated[Literal["running", "batch", "recalibrate"] | None, Parameter(group=HOW)] = None
+    evaluation_batch: Annotated[int | None, Parameter(group=HOW)] = None
+    only: Annotated[list[str] | None, Parameter(group=HOW, consume_multiple=True, negative="")] = None
+    precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=HOW)] = "float32"
+    data: Annotated[str | None, Parameter(group=HOW)] = None
+    out: Annotated[Path, Parameter(group=WHERE)] = Path()
+    device: Annotated[str, Parameter(group=WHERE)] = "cpu"
+    threads: Annotated[int | None, Parameter(group=WHERE)] = None
+    quiet: Annotated[bool, Parameter(group=WHERE, negative="")] = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The subject of a command, with what surrounds it."""
+
+    subject: "Subject"
+    environment: dict[str, Any]
+    progress: "Progress"
+
+
+@contextmanager
+def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None) -> Iterator[Setting]:
+    """Tune the process, load the data and the points, and show progress meanwhile."""
+    from sharpmin import runtime, subjects
+    from sharpmin.console import progress
+    from sharpmin.determinism import randomness
+
+    options = options or Options()
+    where = runtime.resolve_device(options.device)
+    environment = runtime.tuned_environment(runtime.tune(threads=options.threads), device=where)
+    ours = Path(source).is_dir()
+    evaluation = subjects.Evaluation(
+        batch_norm=options.batch_norm or ("batch" if ours else None),
+        batch_size=options.evaluation_batch,
+        device=where,
+        precision=options.precision,
+        only=options.only,
+    )
+    with progress(quiet=options.quiet) as report:
+        if ours:
+            if checkpoints:
+                raise UsageError(
+                    f"{source} is a run folder and has its own two minimizers: give no checkpoints with it"
+                )
+            split = data_of_run(Path(source), options.data, report)
+            subject = subjects.of_run(Path(source), split, evaluation)
+        else:
+            subject = subjects.of_task(source, checkpoints, evaluation, runs=options.out / "runs")
+            warn(randomness(subject.at(next(iter(subject.points)))))
+        yield Setting(subject, environment, report)
+
+
+def data_of_run(folder: Path, name: str | None, report: "Progress") -> Any:
+    """The data that a run was trained on."""
+    from sharpmin.cli.plot import load_data
+    from sharpmin.subjects import settings_of
+
+    settings = settings_of(folder)
+    return load_data(
+        settings["network"],
+        name or settings["data"]["name"],
+        train_size=settings["train_size"],
+        seed=settings["seed"],
+        progress=report,
+    )
+
+
+def warn(sentence: str | None) -> None:
+    """Show a warning, where there is one."""
+    import warnings
+
+    if sentence:
+        warnings.warn(sentence, stacklevel=2)
+
+
+def labelled(report: "Progress", label: str) -> "Progress":
+    """The same progress under another task's name."""
+
+    def told(task: str, done: int, total: int | None, *, unit: str = "", note: str = "") -> None:
+        report(f"{task}, {label}", done, total, unit=unit, note=note)
+
+    return told
+
+
+def row(point: str, result: Any, environment: dict[str, Any]) -> dict[str, Any]:
+    """A result as a line of JSON, without its long vectors."""
+    kept = {key: value for key, value in asdict(result).items() if key not in BIG}
+    return {"minimizer": point, **kept, "environment": environment}
+
+
+def show(table: Any) -> None:
+    """Print a table, as wide as it needs where nobody's terminal sets the width."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=200)).print(table)

@@ -1,0 +1,188 @@
+"""What the command line measures: f, and named points of its weight space.
+
+A subject is made of a run folder of ours, whose points are "SB" and "LB", or of somebody's task and checkpoints,
+named after their files. The points share one model: `at` loads a point's weights and buffers into it, so no more
+than one is in memory, and its running statistics and frozen weights are the point's own.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sharpmin.batching import Data
+from sharpmin.batchnorm import Policy
+from sharpmin.checkpoints import load_into, parse_place, read_checkpoint
+from sharpmin.data import Split
+from sharpmin.errors import RunError, UsageError
+from sharpmin.losses import Loss, classification
+from sharpmin.objective import Objective, Precision
+from sharpmin.paper.parametric import fingerprint
+from sharpmin.runs import Run, open_run, read_json
+from sharpmin.tasks import load_task
+from sharpmin.weights import matching
+from sharpmin.zoo import build
+
+REGIMES = {"SB": "small_batch", "LB": "large_batch"}
+Load = Callable[[nn.Module], object]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How f is evaluated; the options of `Objective` by the same names, with parameters as patterns."""
+
+    batch_norm: Policy | None = None
+    batch_size: int | None = None
+    device: torch.device | str | None = None
+    precision: Precision = "float32"
+    only: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """f, and named points of its weight space.
+
+    Attributes:
+        name: the network of the paper, or the task as typed.
+        model: what the points are loaded into.
+        data: what f is the mean over.
+        loss: of a batch.
+        calibration: for "recalibrate".
+        points: by name, what loads it into the model.
+        run: where results go.
+        evaluation: how f is evaluated.
+        network: the paper's, or None.
+
+    """
+
+    name: str
+    model: nn.Module
+    data: Data
+    loss: Loss
+    calibration: Data | None
+    points: Mapping[str, Load]
+    run: Run
+    evaluation: Evaluation
+    network: str | None = None
+
+    def at(self, point: str) -> Objective:
+        """F at a point: the model holds its weights and buffers, `objective.theta` is where it is."""
+        self.points[point](self.model)
+        how = self.evaluation
+        return Objective(
+            self.model,
+            self.data,
+            loss=self.loss,
+            batch_norm=how.batch_norm,
+            batch_size=how.batch_size,
+            device=how.device,
+            precision=how.precision,
+            parameters=None if how.only is None else matching(self.model, how.only),
+            calibration=self.calibration,
+        )
+
+    def around(self, point: str) -> Objective:
+        """F around a point, with a gradient: under "recalibrate" its statistics are estimated there, and held."""
+        objective = self.at(point)
+        return objective.recalibrated(objective.theta) if objective.batch_norm == "recalibrate" else objective
+
+
+def settings_of(folder: Path) -> dict[str, Any]:
+    """The settings of a finished run of ours.
+
+    Raises:
+        RunError: the folder is not a run, or its training is not finished.
+
+    """
+    if not (folder / "settings.json").exists():
+        raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin plot made")
+    missing = [name for name in REGIMES.values() if not (folder / f"{name}.safetensors").exists()]
+    if missing:
+        raise RunError(f"{folder} is not finished ({', '.join(missing)} missing): run its sharpmin plot again")
+    return read_json(folder / "settings.json")
+
+
+def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
+    """The two minimizers of a run that was trained on `split`; f is the loss on its training set.
+
+    Raises:
+        RunError: not a finished run, or a run on other data.
+
+    """
+    settings = settings_of(folder)
+    if settings["data"]["sha1"] != fingerprint(split):
+        raise RunError(f"{folder} was trained on other data than {split.name} as it is here: name its own with --data")
+    network, run = settings["network"], Run(folder)
+    model = build(network, seed=0, shape=split.train.inputs.shape[1:], classes=split.classes)
+
+    def loading(name: str) -> Load:
+        return lambda model: model.load_state_dict(run.load(name)[0])
+
+    points = {regime: loading(name) for regime, name in REGIMES.items()}
+    return Subject(network, model, split.train, classification, None, points, run, evaluation, network)
+
+
+def of_task(name: str, checkpoints: Sequence[str], evaluation: Evaluation, *, runs: Path) -> Subject:
+    """A task's model at each of the checkpoints, or at the weights it was made with.
+
+    Args:
+        name: of the task, `package.module:function`.
+        checkpoints: files or folders, each perhaps with `:key`.
+        evaluation: how f is evaluated.
+        runs: the folder below which results go, one folder for each task and set of checkpoints.
+
+    Raises:
+        SharpminError: the task cannot be made, a checkpoint cannot be read or does not fit.
+
+    """
+    task = load_task(name)
+    points = {label: loader(place) for label, place in zip(labels(checkpoints), checkpoints, strict=True)}
+    for load in points.values():  # what does not fit should be known before hours of work
+        load(task.model)
+    described = {"format": 1, "task": name, "checkpoints": {p: fingerprint_of(p) for p in checkpoints}}
+    run = open_run(runs, name.rpartition(":")[0].replace("/", ".").removesuffix(".py").strip("."), described)
+    made: dict[str, Load] = points or {"weights": lambda model: None}
+    return Subject(name, task.model, task.data, task.loss, task.calibration, made, run, evaluation)
+
+
+def loader(place: str) -> Load:
+    """What loads this checkpoint into a model."""
+    path, key = parse_place(place)
+    return lambda model: load_into(model, read_checkpoint(path), key=key)
+
+
+def labels(checkpoints: Sequence[str]) -> list[str]:
+    """Short names: the files' own, or where two are alike the whole text typed.
+
+    Example:
+        >>> labels(["runs/a/last.pt", "runs/b/best.pt"]), labels(["a/last.pt", "b/last.pt"])
+        (['last', 'best'], ['a/last.pt', 'b/last.pt'])
+
+    """
+    if len(set(checkpoints)) < len(checkpoints):
+        raise UsageError("the same checkpoint is named twice")
+    short = [Path(text).stem for text in checkpoints]
+    return short if len(set(short)) == len(short) else list(checkpoints)
+
+
+def fingerprint_of(place: str) -> str:
+    """SHA-256 of a checkpoint's files."""
+    path, key = parse_place(place)
+    digest = hashlib.sha256((key or "").encode())
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def thetas(subject: Subject) -> dict[str, tuple[Tensor, dict[str, Tensor]]]:
+    """Each point's theta [n] with copies of its buffers."""
+    found = {}
+    for point in subject.points:
+        objective = subject.at(point)
+        found[point] = objective.theta, {name: t.clone() for name, t in subject.model.named_buffers()}
+    return found

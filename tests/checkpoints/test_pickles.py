@@ -1,0 +1,138 @@
+"""A pickle of more than tensors is refused, nothing in it is run, and the way out that is offered works."""
+
+import argparse
+import os
+import pathlib
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sharpmin.checkpoints import fit, read_checkpoint
+from sharpmin.errors import CheckpointError
+
+
+class Calls:
+    """Unpickles by calling a function."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+class Doubles(nn.Module):
+    """The smallest program."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+
+def save_zip(content, file):
+    torch.save(content, file)
+
+
+def save_legacy(content, file):
+    torch.save(content, file, _use_new_zipfile_serialization=False)
+
+
+def save_plain(content, file):
+    file.write_bytes(pickle.dumps(content))
+
+
+def save_old_plain(content, file):
+    file.write_bytes(pickle.dumps(content, protocol=2))
+
+
+SAVES = [save_zip, save_legacy, save_plain, save_old_plain]
+
+
+def refusal(file):
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(file)
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert str(file) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("save", SAVES)
+@pytest.mark.parametrize("inside", [lambda x: x, lambda x: {"state_dict": nn.Linear(3, 2).state_dict(), "hook": x}])
+def test_a_malicious_file_is_refused_and_nothing_in_it_runs(tmp_path, save, inside):
+    trap = tmp_path / "trap"
+    attacks = [
+        Calls(os.system, f"touch {trap}"),
+        Calls(exec, f"open({str(trap)!r}, 'w').close()"),
+        Calls(subprocess.call, ["touch", str(trap)]),
+        Calls(pathlib.Path.touch, trap),
+    ]
+    for attack in attacks:
+        save(inside(attack), tmp_path / "model.pt")
+        assert "is refused" in refusal(tmp_path / "model.pt")
+        assert not trap.exists()
+        pickle.loads(pickle.dumps(attack))
+        assert trap.exists()  # it was a real one
+        trap.unlink()
+
+
+@pytest.mark.parametrize("save", [save_zip, save_legacy])
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (nn.Linear(3, 2), "torch.nn.modules.linear.Linear"),
+        ({"model": nn.Linear(3, 2).state_dict(), "args": argparse.Namespace(lr=0.1)}, "argparse.Namespace"),
+        ({"model": nn.Linear(3, 2).state_dict(), "best": np.float64(0.9)}, r"numpy\._?core\.multiarray\.scalar"),
+        ({"model": nn.Linear(3, 2).state_dict(), "out": pathlib.PurePosixPath("x")}, r"pathlib\S*PurePosixPath"),
+    ],
+)
+def test_what_is_more_than_tensors_is_named(tmp_path, save, content, name):
+    save(content, tmp_path / "model.pt")
+    assert re.search(f"is refused: it pickles {name}, and unpickling", refusal(tmp_path / "model.pt"))
+
+
+def test_a_plain_pickle_and_an_unusual_protocol_are_refused(tmp_path):
+    weights = nn.Linear(3, 2).state_dict()
+    save_plain(weights, tmp_path / "plain.pkl")
+    assert "is refused: it is a plain pickle. Save the tensors alone" in refusal(tmp_path / "plain.pkl")
+    torch.save(weights, tmp_path / "four.pt", pickle_protocol=4)
+    assert "it is damaged, or pickles more than tensors" in refusal(tmp_path / "four.pt")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_program_is_refused(tmp_path):
+    torch.jit.script(Doubles()).save(tmp_path / "script.pt")
+    assert "is refused: it is a TorchScript archive" in refusal(tmp_path / "script.pt")
+
+
+def test_the_refusal_changes_nothing_for_the_next_file(tmp_path):
+    torch.save(argparse.Namespace(), tmp_path / "bad.pt")
+    before = torch.serialization.get_safe_globals()
+    for _ in range(2):
+        refusal(tmp_path / "bad.pt")
+    assert torch.serialization.get_safe_globals() == before
+
+
+def test_the_way_out_is_a_command_that_works(tmp_path):
+    """One process runs what four refusals advise."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    extra = argparse.Namespace(lr=0.1)
+    files = {
+        "whole.pt": (save_zip, model),
+        "legacy.pt": (save_legacy, {"state_dict": model.state_dict(), "args": extra}),
+        "nested.pt": (save_zip, {"model": model.state_dict(), "args": extra}),
+        "plain.pkl": (save_plain, model.state_dict()),
+    }
+    codes = []
+    for name, (save, content) in files.items():
+        save(content, tmp_path / name)
+        codes.append(re.search(r'python -c "(.*)"$', refusal(tmp_path / name))[1])
+    subprocess.run([sys.executable, "-W", "ignore", "-c", "\n".join(codes)], check=True)
+    for name in files:
+        found = fit(read_checkpoint(tmp_path / f"{name.partition('.')[0]}.weights.pt"), model)
+        assert all(torch.equal(found.weights[key], tensor) for key, tensor in model.state_dict().items())

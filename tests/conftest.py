@@ -1,0 +1,44 @@
+"""What several test modules measure: a finished run folder, and a task with two checkpoints."""
+
+import pytest
+import torch
+
+from sharpmin.cli import run
+
+JOB = "plot -n F1 --data synthetic --train-size 60 --epochs 2 --small-batch 16 --points 4 --threads 1 --quiet"
+
+TASK = """
+import torch
+from torch import nn
+from cases import examples
+
+def make():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3))
+    model[0].bias.requires_grad_(False)
+    return model, examples(20, 4, dtype=torch.float32)
+"""
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """A run folder of `JOB`; shared, so add only rows."""
+    out = tmp_path_factory.mktemp("job")
+    assert run([*JOB.split(), "--out", str(out)]) == 0
+    return next(out.glob("runs/*"))
+
+
+@pytest.fixture
+def task(tmp_path, monkeypatch):
+    """Two checkpoints that differ in weights, running statistics and what is frozen."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mytask.py").write_text(TASK)
+    namespace = {}
+    exec(TASK, namespace)
+    for seed, name in enumerate(("a", "b")):
+        model, _ = namespace["make"]()
+        with torch.no_grad():
+            for p in (*model.parameters(), model[1].running_mean):
+                p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(seed)))
+        torch.save(model.state_dict(), f"{name}.pt")
+    return "mytask.py:make"
