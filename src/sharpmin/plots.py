@@ -48,7 +48,14 @@ def parametric(plot: ParametricPlot, *, published: PublishedCurve | None = None)
     """
     job = plot.job
     ends = (f"small batch, {job.small_batch.batch_size}", f"large batch, {job.large_batch.batch_size}")
-    return path(plot.curve("train"), plot.curve("test"), published=published, title=title(plot), ends=ends)
+    return path(
+        plot.curve("train"),
+        plot.curve("test"),
+        published=published,
+        title=title(plot),
+        ends=ends,
+        loss_label="Cross-entropy",
+    )
 
 
 def path(
@@ -58,8 +65,9 @@ def path(
     published: PublishedCurve | None = None,
     title: str = "",
     ends: tuple[str, str] = ("theta_a", "theta_b"),
+    loss_label: str = "Loss",
 ) -> Figure:
-    """Draw loss (left axis) and accuracy (right axis) along a path.
+    """Draw loss (left axis) and, where there is one, accuracy (right axis) along a path.
 
     Args:
         train: drawn solid.
@@ -67,6 +75,7 @@ def path(
         published: the authors' curve, drawn thin beside.
         title: above the axes.
         ends: what lies at alpha = 0 and at alpha = 1.
+        loss_label: of the left axis.
 
     Returns:
         A figure with two axes, not registered with pyplot.
@@ -88,6 +97,8 @@ def path(
         if test is not None:
             draw(loss_axis, accuracy_axis, test, "--", label="Test")
         label_axes(loss_axis, accuracy_axis, train, ends)
+        loss_axis.set_ylabel(loss_label, color=LOSS_COLOUR)
+        accuracy_axis.set_visible(any(accuracy is not None for accuracy in train.accuracies))
         loss_axis.set_title(title, fontsize=9)
         handles, labels = loss_axis.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
@@ -113,12 +124,12 @@ def draw_published(loss_axis: Axes, accuracy_axis: Axes, curve: PublishedCurve) 
 def label_axes(loss_axis: Axes, accuracy_axis: Axes, curve: Path, ends: tuple[str, str]) -> None:
     """Axis labels, colours, limits, and where the two minimizers are."""
     loss_axis.set_xlabel(f"alpha   (0: {ends[0]};  1: {ends[1]})")
-    loss_axis.set_ylabel("Cross-entropy", color=LOSS_COLOUR)
     accuracy_axis.set_ylabel("Accuracy (%)", color=ACCURACY_COLOUR)
     loss_axis.tick_params(axis="y", colors=LOSS_COLOUR)
     accuracy_axis.tick_params(axis="y", colors=ACCURACY_COLOUR)
     loss_axis.set_xlim(curve.alphas[0], curve.alphas[-1])
-    loss_axis.set_ylim(bottom=0)
+    if not any(loss < 0 for loss in curve.losses):
+        loss_axis.set_ylim(bottom=0)
     accuracy_axis.set_ylim(0, 102)
     accuracy_axis.grid(visible=False)
     for minimizer in (0, 1):

@@ -51,6 +51,7 @@ class Subject:
         model: what the points are loaded into.
         data: what f is the mean over.
         loss: of a batch.
+        test: held-out data, or None.
         calibration: for "recalibrate".
         points: by name, what loads it into the model.
         run: where results go.
@@ -63,6 +64,7 @@ class Subject:
     model: nn.Module
     data: Data
     loss: Loss
+    test: Data | None
     calibration: Data | None
     points: Mapping[str, Load]
     run: Run
@@ -72,17 +74,21 @@ class Subject:
     def at(self, point: str) -> Objective:
         """F at a point: the model holds its weights and buffers, `objective.theta` is where it is."""
         self.points[point](self.model)
+        return self.objective(self.data)
+
+    def objective(self, data: Data) -> Objective:
+        """The loss over these data, of the model as it stands; statistics come from the training data."""
         how = self.evaluation
         return Objective(
             self.model,
-            self.data,
+            data,
             loss=self.loss,
             batch_norm=how.batch_norm,
             batch_size=how.batch_size,
             device=how.device,
             precision=how.precision,
             parameters=None if how.only is None else matching(self.model, how.only),
-            calibration=self.calibration,
+            calibration=self.data if self.calibration is None else self.calibration,
         )
 
     def around(self, point: str) -> Objective:
@@ -123,7 +129,7 @@ def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
         return lambda model: model.load_state_dict(run.load(name)[0])
 
     points = {regime: loading(name) for regime, name in REGIMES.items()}
-    return Subject(network, model, split.train, classification, None, points, run, evaluation, network)
+    return Subject(network, model, split.train, classification, split.test, None, points, run, evaluation, network)
 
 
 def of_task(name: str, checkpoints: Sequence[str], evaluation: Evaluation, *, runs: Path) -> Subject:
@@ -146,7 +152,7 @@ def of_task(name: str, checkpoints: Sequence[str], evaluation: Evaluation, *, ru
     described = {"format": 1, "task": name, "checkpoints": {p: fingerprint_of(p) for p in checkpoints}}
     run = open_run(runs, name.rpartition(":")[0].replace("/", ".").removesuffix(".py").strip("."), described)
     made: dict[str, Load] = points or {"weights": lambda model: None}
-    return Subject(name, task.model, task.data, task.loss, task.calibration, made, run, evaluation)
+    return Subject(name, task.model, task.data, task.loss, task.test, task.calibration, made, run, evaluation)
 
 
 def loader(place: str) -> Load:
@@ -179,10 +185,24 @@ def fingerprint_of(place: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def thetas(subject: Subject) -> dict[str, tuple[Tensor, dict[str, Tensor]]]:
-    """Each point's theta [n] with copies of its buffers."""
-    found = {}
-    for point in subject.points:
-        objective = subject.at(point)
-        found[point] = objective.theta, {name: t.clone() for name, t in subject.model.named_buffers()}
-    return found
+@dataclass(frozen=True, eq=False)
+class End:
+    """A point of a subject, taken out of the model.
+
+    Attributes:
+        theta: its weights, [n].
+        buffers: copies of its buffers.
+        held: copies of its weights outside theta.
+
+    """
+
+    theta: Tensor
+    buffers: dict[str, Tensor]
+    held: dict[str, Tensor]
+
+
+def end(subject: Subject, point: str) -> End:
+    """Copy a point out of the model."""
+    objective = subject.at(point)
+    outside = {n: p.detach().clone() for n, p in subject.model.named_parameters() if n not in objective.layout.names}
+    return End(objective.theta, {name: t.clone() for name, t in subject.model.named_buffers()}, outside)

@@ -36,6 +36,7 @@ class Task:
         model: any module; the checkpoints are loaded into it.
         data: what f is the mean over: tensors `inputs` and `targets`, or any re-iterable of batches.
         loss: `loss(model, batch)`; cross-entropy on (input, target) by default.
+        test: held-out data, where a verb can use them.
         calibration: training data for `batch_norm="recalibrate"`, where `data` is another set.
 
     """
@@ -43,6 +44,7 @@ class Task:
     model: nn.Module
     data: Data
     loss: Loss = classification
+    test: Data | None = None
     calibration: Data | None = None
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from cases import F64, bowl, half_square, random
+from cases import F64, bowl, examples, half_square, random
 from sharpmin.errors import UsageError
 from sharpmin.landscape.paths import default_alphas, interpolate, path
 from sharpmin.objective import Objective
@@ -81,3 +82,35 @@ def test_what_makes_no_path_is_refused():
         path(objective(), A, B, kind="spiral")
     with pytest.raises(UsageError, match="1 points do not make a curve"):
         default_alphas(1)
+
+
+def normed(seed):
+    """A network with running statistics of its own."""
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)).double()
+    for number, tensor in enumerate((*model.parameters(), model[1].running_mean)):
+        tensor.data.copy_(random(*tensor.shape, seed=10 * seed + number))
+    return model
+
+
+def test_running_statistics_are_interpolated_and_the_ends_are_the_ends_own():
+    a, b, data = normed(1), normed(2), examples(9, 4)
+    f, g = Objective(a, data, batch_norm="running"), Objective(b, data, batch_norm="running")
+    ends = dict(a.named_buffers()), dict(b.named_buffers())
+    found = path(f, f.theta, g.theta, alphas=[0, 0.25, 1], buffers=ends)
+    assert (found.losses[0], found.losses[2]) == (f.value(f.theta), g.value(g.theta))
+    model = normed(1)
+    states = a.state_dict(), b.state_dict()
+    mixed = {k: 0.75 * v + 0.25 * states[1][k] if v.is_floating_point() else v for k, v in states[0].items()}
+    model.load_state_dict(mixed)
+    middle = Objective(model, data, batch_norm="running")
+    assert found.losses[1] == pytest.approx(middle.value(middle.theta), rel=1e-12)
+
+
+def test_a_path_of_a_batchnorm_model_without_a_chosen_policy_warns():
+    a, data = normed(1), examples(9, 4)
+    f = Objective(a, data)
+    with pytest.warns(UserWarning, match=r'"recalibrate" estimates them'):
+        path(f, f.theta, f.theta, alphas=[0])
+    for chosen in ("running", "batch", "recalibrate"):
+        f = Objective(a, data, batch_norm=chosen)
+        assert path(f, f.theta, f.theta, alphas=[0]).batch_norm == chosen

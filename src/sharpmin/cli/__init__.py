@@ -13,6 +13,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from sharpmin.cli.data import data_app
+from sharpmin.cli.path import path
 from sharpmin.cli.plot import plot, redraw
 from sharpmin.cli.sharpness import sharpness
 from sharpmin.errors import SharpminError
@@ -26,6 +27,7 @@ app = App(
 app.command(plot)
 app.command(redraw)
 app.command(sharpness)
+app.command(path)
 app.command(data_app)
 
 

@@ -132,6 +132,11 @@ def labelled(report: "Progress", label: str) -> "Progress":
     return told
 
 
+def as_file(point: str) -> str:
+    """A point's name as part of a file's."""
+    return "".join(letter if letter.isalnum() else "-" for letter in point)
+
+
 def row(point: str, result: Any, environment: dict[str, Any]) -> dict[str, Any]:
     """A result as a line of JSON, without its long vectors."""
     kept = {key: value for key, value in asdict(result).items() if key not in BIG}

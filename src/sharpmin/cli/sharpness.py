@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, Setting, labelled, measuring, row, show
+from sharpmin.cli.measuring import Options, Setting, as_file, labelled, measuring, row, show
 
 if TYPE_CHECKING:
     from sharpmin.objective import Objective
@@ -110,11 +110,6 @@ def earlier(rows: Sequence[dict[str, Any]], point: str, asked: dict[str, Any]) -
     """The row of an earlier measurement of the very same, or None."""
     same = (line for line in rows if line["minimizer"] == point and line.get("asked") == asked)
     return next((SimpleNamespace(**line) for line in same), None)
-
-
-def as_file(point: str) -> str:
-    """A point's name as part of a file's."""
-    return "".join(letter if letter.isalnum() else "-" for letter in point)
 
 
 def table(rows: Sequence[tuple[str, Any]]) -> Any:

@@ -4,10 +4,15 @@
     arc  (Figure 7):  theta(alpha) = sin(alpha pi/2) theta_b + cos(alpha pi/2) theta_a
 
 In the paper a is the small-batch minimizer (alpha = 0) and b the large-batch one (alpha = 1).
+
+Running statistics of BatchNorm fit no point of the path but their own. "recalibrate" estimates them at each point,
+"batch" does without them, and "running" interpolates them with the weights, which is what averaging two checkpoints
+does: on a line between independent minimizers it shows barriers that the weights alone do not have.
 """
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -20,6 +25,11 @@ from sharpmin.objective import Measurement, Objective
 from sharpmin.progress import Progress, silent
 
 Kind = Literal["line", "arc"]
+UNDECIDED = (
+    'this model has BatchNorm with running statistics and no policy was chosen, so "running" is used. '
+    '"running" interpolates the stored statistics, which fit the two ends only; "recalibrate" estimates them at every '
+    'point from the data (one more pass each); "batch" normalises with the evaluation batch. Choose one with batch_norm'
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,16 @@ def interpolate(theta_a: Tensor, theta_b: Tensor, alpha: float, *, kind: Kind = 
     return alpha * theta_b + (1 - alpha) * theta_a
 
 
+def between(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alpha: float, *, kind: Kind) -> dict[str, Tensor]:
+    """The buffers at alpha: the floating ones on the path, the others a's; an end's own at either end."""
+    if alpha in (0, 1):
+        return dict(b if alpha else a)
+    return {
+        name: interpolate(tensor, b[name], alpha, kind=kind) if tensor.is_floating_point() else tensor
+        for name, tensor in a.items()
+    }
+
+
 def path(
     objective: Objective,
     theta_a: Tensor,
@@ -87,6 +107,7 @@ def path(
     *,
     kind: Kind = "line",
     alphas: Sequence[float] | None = None,
+    buffers: tuple[Mapping[str, Tensor], Mapping[str, Tensor]] | None = None,
     progress: Progress = silent,
 ) -> Path:
     """Evaluate loss and accuracy along the path from theta_a to theta_b.
@@ -97,6 +118,8 @@ def path(
         theta_b: the weights at alpha = 1, [n].
         kind: "line" or "arc".
         alphas: where to evaluate; by default 25 points from -1 to 2.
+        buffers: those of the two ends, where they differ from the model's own: running statistics, say. Floating
+            ones are interpolated under "running", others are those of theta_a.
         progress: told the points done.
 
     Returns:
@@ -116,10 +139,13 @@ def path(
     Source: Keskar et al. 2017, Figures 3 and 7.
 
     """
+    if objective.undecided:
+        warnings.warn(UNDECIDED, stacklevel=2)
     alphas = default_alphas() if alphas is None else tuple(float(alpha) for alpha in alphas)
     found: list[Measurement] = []
     for alpha in alphas:
-        found.append(objective.measure(interpolate(theta_a, theta_b, alpha, kind=kind)))
+        f = objective if buffers is None else objective.with_buffers(between(*buffers, alpha, kind=kind))
+        found.append(f.measure(interpolate(theta_a, theta_b, alpha, kind=kind)))
         progress(
             "path",
             len(found),

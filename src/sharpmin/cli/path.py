@@ -1,0 +1,113 @@
+"""`sharpmin path`: the loss on the way between two checkpoints, or beyond them."""
+
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from sharpmin.cli.measuring import Options, Setting, as_file, labelled, measuring
+from sharpmin.errors import UsageError
+
+if TYPE_CHECKING:
+    from sharpmin import landscape
+
+
+def path(
+    source: str,
+    /,
+    *checkpoints: str,
+    kind: Literal["line", "arc"] = "line",
+    points: int = 25,
+    alpha: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
+    options: Options | None = None,
+) -> None:
+    """Draw loss and accuracy on the line or arc between two checkpoints (Figures 3 and 7 of the paper).
+
+    Saves Figures/NAME.pdf, .png and .json with every number drawn. Where the task has test data they are drawn too.
+
+    Parameters
+    ----------
+    source
+        Your own task, package.module:function or file.py:function, or a run folder made by sharpmin plot.
+    checkpoints
+        Two files or folders with weights: alpha = 0 and alpha = 1.
+    kind
+        The straight line of the paper's Figure 3 or the arc of its Figure 7.
+    points
+        Number of alphas from -1 to 2.
+    alpha
+        Where to evaluate instead.
+    options
+        See `sharpmin.cli.measuring`.
+    """
+    from sharpmin import plots
+    from sharpmin.landscape.paths import default_alphas
+    from sharpmin.runs import write_json
+
+    alphas = default_alphas(points) if alpha is None else tuple(sorted(alpha))
+    with measuring(source, checkpoints, options) as setting:
+        names = list(setting.subject.points)
+        if len(names) != 2:
+            raise UsageError(f"a path has two ends: give two checkpoints, not {len(checkpoints)}")
+        train, test = curves(setting, alphas, kind)
+    stem = (options or Options()).out / "Figures" / as_file(f"{Path(names[0]).stem} to {Path(names[1]).stem}")
+    numbers = {"task": setting.subject.name, "ends": names, "environment": setting.environment}
+    write_json(
+        stem.with_name(stem.name + ".json"),
+        {**numbers, "train": asdict(train), "test": None if test is None else asdict(test)},
+    )
+    figure = plots.path(train, test, title=described(setting.subject.name, train), ends=(names[0], names[1]))
+    plots.save(figure, *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
+    print(summary(train, test, names))
+    print(f"Plot saved as {stem}.pdf, .png and .json")
+
+
+def curves(
+    setting: Setting, alphas: tuple[float, ...], kind: Literal["line", "arc"]
+) -> "tuple[landscape.Path, landscape.Path | None]":
+    """The path on the data, and on the test data where there are any."""
+    import torch
+
+    from sharpmin import landscape
+    from sharpmin.cli.measuring import warn
+    from sharpmin.subjects import end
+
+    subject = setting.subject
+    first, second = subject.points
+    b, a = end(subject, second), end(subject, first)  # in this order: the model is left at a
+    if any(not torch.equal(tensor, b.held[name]) for name, tensor in a.held.items()):
+        warn(f"the two differ outside theta as well, in weights frozen or left out; there it stays at {first}")
+
+    def along(data: Any, label: str) -> "landscape.Path":
+        report = labelled(setting.progress, label)
+        objective = subject.objective(data)
+        return landscape.path(
+            objective, a.theta, b.theta, kind=kind, alphas=alphas, buffers=(a.buffers, b.buffers), progress=report
+        )
+
+    train = along(subject.data, "data")
+    return train, None if subject.test is None else along(subject.test, "test data")
+
+
+def described(name: str, curve: "landscape.Path") -> str:
+    """The figure's title: what was evaluated, and what BatchNorm did."""
+    return f"{name}, {curve.examples} examples, BatchNorm: {curve.batch_norm}"
+
+
+def summary(train: "landscape.Path", test: "landscape.Path | None", names: list[str]) -> str:
+    """The two ends and the highest point between them, in a line each."""
+    lines = []
+    for curve, label in ((train, "data"), (test, "test data")):
+        if curve is None:
+            continue
+        at = dict(zip(curve.alphas, curve.losses, strict=True))
+        ends = [f"{name} {at[alpha]:.4f}" for name, alpha in zip(names, (0.0, 1.0), strict=True) if alpha in at]
+        between = [(loss, alpha) for alpha, loss in at.items() if 0 <= alpha <= 1 and isfinite(loss)]
+        highest = ["highest between them {:.4f} at alpha {:.3f}".format(*max(between))] if between else []
+        lines.append(f"loss on the {label}: {'; '.join(ends + highest)}")
+        bad = [f"{alpha:.3f}" for alpha, loss in at.items() if not isfinite(loss)]
+        if bad:
+            lines.append(f"the loss on the {label} is NaN or infinite at alpha {', '.join(bad)}")
+    return "\n".join(lines)

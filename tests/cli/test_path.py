@@ -1,0 +1,42 @@
+"""`sharpmin path` between two checkpoints of one's own."""
+
+import json
+
+import pytest
+
+from sharpmin.cli import run
+
+QUICK = ["--threads", "1", "--quiet"]
+
+
+def test_figure_and_numbers(task, tmp_path, capsys, recwarn):
+    assert run(["path", task, "a.pt", "b.pt", "--batch-norm", "recalibrate", "--points", "7", *QUICK]) == 0
+    shown = capsys.readouterr()
+    assert "highest between them" in shown.out
+    assert not shown.err
+    numbers = json.loads((tmp_path / "Figures" / "a-to-b.json").read_text())
+    assert (numbers["ends"], numbers["train"]["batch_norm"]) == (["a", "b"], "recalibrate")
+    assert len(numbers["train"]["losses"]) == 7
+    assert all((tmp_path / "Figures" / f"a-to-b.{suffix}").stat().st_size > 1000 for suffix in ("pdf", "png"))
+
+
+def test_no_policy_is_a_warning_that_names_them(task, recwarn):
+    assert run(["path", task, "a.pt", "b.pt", "--alpha", "0", "1", *QUICK]) == 0
+    assert any("no policy was chosen" in str(warning.message) for warning in recwarn)
+
+
+def test_a_difference_outside_theta_is_a_warning(task, recwarn):
+    assert run(["path", task, "a.pt", "b.pt", "--alpha", "0", "--batch-norm", "batch", *QUICK]) == 0
+    assert any("differ outside theta" in str(warning.message) for warning in recwarn)
+
+
+@pytest.mark.parametrize("checkpoints", [[], ["a.pt"]])
+def test_one_checkpoint_makes_no_path(checkpoints, task, capsys):
+    assert run(["path", task, *checkpoints, *QUICK]) == 2
+    assert "a path has two ends" in capsys.readouterr().err
+
+
+def test_a_run_folder_has_two_ends_and_test_data(finished_run, tmp_path, capsys):
+    options = ["--data", "synthetic", "--alpha", "0", "1", "--out", str(tmp_path)]
+    assert run(["path", str(finished_run), *options, *QUICK]) == 0
+    assert "loss on the test data: SB" in capsys.readouterr().out
