@@ -16,6 +16,7 @@ from sharpmin.cli.data import data_app
 from sharpmin.cli.path import path
 from sharpmin.cli.plot import plot, redraw
 from sharpmin.cli.sharpness import sharpness
+from sharpmin.cli.tables import tables
 from sharpmin.errors import SharpminError
 
 app = App(
@@ -28,6 +29,7 @@ app.command(plot)
 app.command(redraw)
 app.command(sharpness)
 app.command(path)
+app.command(tables)
 app.command(data_app)
 
 

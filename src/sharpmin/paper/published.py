@@ -44,6 +44,18 @@ def figure_3(network: str) -> PublishedCurve:
     return PublishedCurve(curve.pop("alpha"), **curve)
 
 
+def accuracy_cell(network: str, part: str, regime: str) -> tuple[float, float] | None:
+    """Table 2: mean and standard deviation of the accuracy in percent, on the "train" or "test" part.
+
+    Example:
+        >>> accuracy_cell("C1", "test", "SB")
+        (80.04, 0.12)
+
+    """
+    row = published()["table_2_accuracy_percent"].get(network)
+    return row and (row[part][regime]["mean"], row[part][regime]["std"])
+
+
 def sharpness_row(network: str, *, epsilon: float, subspace: int | None) -> dict[str, tuple[float, float]] | None:
     """Table 3 (full space) or Table 4 (100 random dimensions): mean and standard deviation for "SB" and "LB".
 

@@ -1,0 +1,31 @@
+"""`sharpmin tables`: Tables 2, 3 and 4 of the paper from finished runs."""
+
+import json as encoding
+from dataclasses import asdict
+from pathlib import Path
+
+from sharpmin.errors import UsageError
+
+
+def tables(*runs: Path, json: Path | None = None) -> None:
+    """Print accuracies and sharpness of several runs of one network as mean and standard deviation beside the paper's.
+
+    Reads what sharpmin plot and sharpmin sharpness left in the run folders; nothing is computed anew.
+
+    Parameters
+    ----------
+    runs
+        Run folders, one for each trial (seed).
+    json
+        Write every value there too.
+    """
+    from sharpmin.paper.tables import cells, markdown
+    from sharpmin.runs import write
+
+    if not runs:
+        raise UsageError("give the run folders of one network, one for each trial")
+    found = cells(runs)
+    if json is not None:
+        rows = [{**asdict(cell), "mean": cell.mean, "deviation": cell.deviation, "ratio": cell.ratio} for cell in found]
+        write(json, (encoding.dumps(rows, indent=1) + "\n").encode())
+    print(markdown(found))

@@ -1,0 +1,126 @@
+"""Tables 2, 3 and 4 of Keskar et al. 2017 from finished runs, beside the published numbers.
+
+Every run folder is a trial. Accuracies (Table 2) are those along the path at alpha = 0 and 1; sharpness (Tables 3 and
+4) is what `sharpmin sharpness` left in the folder. Nothing is computed here but means and standard deviations.
+"""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sharpmin.errors import RunError
+from sharpmin.paper.published import accuracy_cell, sharpness_row
+from sharpmin.runs import Run
+from sharpmin.subjects import settings_of
+
+ALPHAS = {"SB": 0.0, "LB": 1.0}
+PARTS = ("train", "test")
+EPSILONS = (1e-3, 5e-4)
+SPACES = {3: None, 4: 100}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table, over trials.
+
+    Attributes:
+        table: its number in the paper.
+        network: of the paper.
+        regime: "SB" or "LB".
+        quantity: "train accuracy" or "test accuracy" in percent, or "sharpness".
+        epsilon: of the sharpness.
+        values: one from each run.
+        published: mean and standard deviation in the paper, where it has this cell.
+
+    """
+
+    table: int
+    network: str
+    regime: str
+    quantity: str
+    epsilon: float | None
+    values: tuple[float, ...]
+    published: tuple[float, float] | None
+
+    @property
+    def mean(self) -> float:
+        """Over the trials."""
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float | None:
+        """The sample standard deviation; None of a single trial."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    @property
+    def ratio(self) -> float | None:
+        """Our mean over the published one."""
+        return self.mean / self.published[0] if self.published and self.published[0] else None
+
+
+def cells(folders: Sequence[Path]) -> list[Cell]:
+    """The cells of Tables 2, 3 and 4 that these runs of one network can fill.
+
+    Raises:
+        RunError: not a finished run, or runs of several networks.
+
+    """
+    networks = {settings_of(folder)["network"] for folder in folders}
+    if len(networks) != 1:
+        raise RunError(f"these runs are of {', '.join(sorted(networks)) or 'no network'}: give runs of one network")
+    (network,) = networks
+    return [cell for cell in (*table_2(network, folders), *tables_3_and_4(network, folders)) if cell.values]
+
+
+def table_2(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
+    """Accuracy in percent on the training and the test set."""
+    rows = [along_the_path(Run(folder)) for folder in folders]
+    for part in PARTS:
+        for regime, alpha in ALPHAS.items():
+            found = tuple(100 * row[f"{part}_accuracy"] for line in rows for row in line if row["alpha"] == alpha)
+            yield Cell(2, network, regime, f"{part} accuracy", None, found, accuracy_cell(network, part, regime))
+
+
+def along_the_path(run: Run) -> list[dict[str, Any]]:
+    """The evaluated points of the straight line; of several grids the finest."""
+    files = sorted(run.folder.glob("line-*.jsonl"), key=lambda file: int(file.stem.split("-")[1]))
+    return run.read_lines(files[-1].name) if files else []
+
+
+def tables_3_and_4(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
+    """Metric 2.1 as in the paper: ten iterations, from the corner; the last such row of each run."""
+    rows = [Run(folder).read_lines("sharpness.jsonl") for folder in folders]
+    for table, subspace in SPACES.items():
+        for epsilon in EPSILONS:
+            published = sharpness_row(network, epsilon=epsilon, subspace=subspace) or {}
+            for regime in ALPHAS:
+                wanted = {"minimizer": regime, "epsilon": epsilon, "subspace": subspace, "start": "corner"}
+                found = [[row for row in lines if wanted.items() <= row.items()] for lines in rows]
+                values = tuple(lines[-1]["value"] for lines in found if lines)
+                yield Cell(table, network, regime, "sharpness", epsilon, values, published.get(regime))
+
+
+def markdown(found: Sequence[Cell]) -> str:
+    """The cells as one Markdown table.
+
+    Example:
+        >>> print(markdown([Cell(3, "F1", "SB", "sharpness", 1e-3, (1.0, 2.0), (1.23, 0.83))]))
+        | table | network | minimizer | quantity | epsilon | n | ours | paper | ours / paper |
+        |---|---|---|---|---|---|---|---|---|
+        | 3 | F1 | SB | sharpness | 0.001 | 2 | 1.50 ± 0.71 | 1.23 ± 0.83 | 1.22 |
+
+    """
+    lines = [
+        "| table | network | minimizer | quantity | epsilon | n | ours | paper | ours / paper |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for cell in found:
+        ours = f"{cell.mean:.2f}" + ("" if cell.deviation is None else f" ± {cell.deviation:.2f}")
+        paper = "{:.2f} ± {:.2f}".format(*cell.published) if cell.published else "-"
+        ratio = "-" if cell.ratio is None else f"{cell.ratio:.2f}"
+        epsilon = "" if cell.epsilon is None else f"{cell.epsilon:g}"
+        entries = (cell.table, cell.network, cell.regime, cell.quantity, epsilon, len(cell.values), ours, paper, ratio)
+        lines.append("| " + " | ".join(map(str, entries)) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,61 @@
+"""The paper's tables from run folders: which rows count, and their means."""
+
+import json
+import statistics
+
+import pytest
+
+from sharpmin.cli import run
+from sharpmin.errors import RunError
+from sharpmin.paper.tables import cells, markdown
+from sharpmin.runs import Run, write_json
+
+
+def trial(folder, seed, *, network="F1"):
+    """A run folder with made-up numbers that depend on the seed."""
+    write_json(folder / "settings.json", {"network": network})
+    for name in ("small_batch", "large_batch"):
+        (folder / f"{name}.safetensors").touch()
+    here = Run(folder)
+    line = [{"alpha": a, "train_accuracy": 0.9 + a / 100, "test_accuracy": 0.8 + seed / 100} for a in (-1.0, 0.0, 1.0)]
+    here.write_lines("line-4-5000.jsonl", line)
+    row = {"minimizer": "SB", "epsilon": 1e-3, "subspace": None, "start": "corner", "value": seed + 1.0}
+    others = [{**row, "start": "zero", "value": 99.0}, {**row, "subspace": 100, "value": 50.0 + seed}]
+    here.write_lines("sharpness.jsonl", [{**row, "value": -1.0}, row, *others])
+    return folder
+
+
+@pytest.fixture
+def trials(tmp_path):
+    return [trial(tmp_path / str(seed), seed) for seed in range(3)]
+
+
+def test_means_and_deviations_over_trials(trials):
+    found = {(c.table, c.regime, c.quantity, c.epsilon): c for c in cells(trials)}
+    full = found[3, "SB", "sharpness", 1e-3]
+    assert full.values == (1.0, 2.0, 3.0)  # the last row of each, from the corner, in the full space
+    assert (full.mean, full.deviation, full.published) == (2.0, 1.0, (1.23, 0.83))
+    assert found[4, "SB", "sharpness", 1e-3].mean == 51
+    test = found[2, "SB", "test accuracy", None]
+    assert test.deviation == pytest.approx(statistics.stdev([80, 81, 82]))
+    assert found[2, "LB", "train accuracy", None].mean == pytest.approx(91)
+    assert (3, "LB", "sharpness", 1e-3) not in found  # nothing was measured there
+
+
+def test_one_trial_has_no_deviation(trials):
+    (cell,) = (c for c in cells(trials[:1]) if c.table == 3)
+    assert cell.deviation is None
+    assert "| 1 | 1.00 | 1.23" in markdown([cell])
+
+
+def test_command_line(trials, tmp_path, capsys):
+    assert run(["tables", *map(str, trials), "--json", str(tmp_path / "rows.json")]) == 0
+    assert "| 3 | F1 | SB | sharpness | 0.001 | 3 | 2.00 ± 1.00 | 1.23 ± 0.83 | 1.63 |" in capsys.readouterr().out
+    assert json.loads((tmp_path / "rows.json").read_text())[0]["values"]
+    assert run(["tables"]) == 2
+    assert "give the run folders" in capsys.readouterr().err
+
+
+def test_runs_of_two_networks_make_no_table(trials, tmp_path):
+    with pytest.raises(RunError, match="C1, F1"):
+        cells([*trials, trial(tmp_path / "other", 0, network="C1")])
