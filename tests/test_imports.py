@@ -11,8 +11,11 @@ import sharpmin
 
 ROOT = Path(sharpmin.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-ABOVE = ("zoo", "data", "training", "runs", "paper", "plots", "cli")
-GEOMETRY = ("objective", "weights", "batchnorm", "blocked", "measures", "landscape", "optim")
+ABOVE = ("zoo", "data", "training", "runs", "paper", "plots", "cli", "checkpoints", "tasks", "subjects", "comparison")
+GEOMETRY = (
+    *("objective", "weights", "batchnorm", "blocked", "batching", "losses", "network", "randomness", "determinism"),
+    *("products", "measures", "landscape", "optim"),
+)
 
 
 def imported(module):

@@ -140,9 +140,8 @@ def test_a_lightning_module_with_more_in_it_names_the_way_out(tmp_path):
     trained, weight = network(seed=1), torch.ones(2)
     checkpoint = read(tmp_path, lightning(trained, **{"criterion.weight": weight}))
     said = complaint(checkpoint, network())
-    assert (
-        f"last.pt:state_dict does not fit the model: missing: {', '.join(trained.state_dict())}; unexpected: " in said
-    )
+    lost = [name for name in trained.state_dict() if "batches" not in name]
+    assert f"last.pt:state_dict does not fit the model: missing: {', '.join(lost)}; unexpected: " in said
     assert said.endswith(f"A part of it does: {checkpoint.path}:state_dict.model")
     for key in ("model", "state_dict.model"):
         found = fit(checkpoint, network(), key=key)
@@ -165,7 +164,7 @@ def test_the_one_that_fits_is_taken_before_the_usual(tmp_path):
     generator, other = network(seed=1), nn.Linear(7, 7)
     checkpoint = read(tmp_path, {"model": other.state_dict(), "generator": generator.state_dict()})
     assert fit(checkpoint, network()).key == "generator"
-    assert "last.pt:model does not fit" in complaint(checkpoint, network(), key="model")
+    assert "last.pt:model is of another network" in complaint(checkpoint, network(), key="model")
 
 
 @pytest.mark.parametrize("keys", [("student", "teacher"), ("ema", "swa"), ("a.model", "b.model")])
@@ -196,7 +195,7 @@ def test_everything_that_does_not_fit_is_named():
     del weights["0.bias"], weights["1.running_mean"]
     weights |= {"3.weight": torch.ones(4, 2), "4.weight": torch.ones(1)}
     assert complaint(in_memory(model=weights), network()) == (
-        "last.pt:model does not fit the model: wrong: 3.weight [4, 2], not [2, 4]; "
+        "last.pt:model does not fit the model: wrong: 3.weight is [4, 2] instead of [2, 4]; "
         "missing: 0.bias, 1.running_mean; unexpected: 4.weight"
     )
 
@@ -212,7 +211,7 @@ def test_the_names_are_the_checkpoints_own_and_the_models_own():
 def test_below_a_lightning_prefix_only_what_differs_is_named():
     weights = prefixed("model.", {**state(network()), "0.weight": torch.ones(9, 3)})
     said = complaint(in_memory(state_dict=weights), network())
-    assert said == "last.pt:state_dict does not fit the model: wrong: 0.weight [9, 3], not [4, 3]"
+    assert said == "last.pt:state_dict does not fit the model: wrong: 0.weight is [9, 3] instead of [4, 3]"
 
 
 def test_long_lists_are_abbreviated():
@@ -233,12 +232,20 @@ def test_the_state_dict_that_comes_closest_is_complained_about():
     assert complaint(checkpoint, network()) == "last.pt:best does not fit the model: missing: 3.bias"
 
 
+class Sharded(torch.Tensor):
+    """Stands for DTensor, which needs a process group: a tensor that is more than its values."""
+
+
 @pytest.mark.parametrize(
     ("tensor", "said"),
     [
-        (torch.eye(2).to_sparse(), "weight is quantized, sparse or without values"),
-        (torch.empty(2, 2, device="meta"), "weight is quantized, sparse or without values"),
-        (torch.ones(2, 2, dtype=torch.complex64), "weight torch.complex64, not torch.float32"),
+        (torch.eye(2).to_sparse(), "weight is quantized, sparse, sharded or without values"),
+        (torch.empty(2, 2, device="meta"), "weight is quantized, sparse, sharded or without values"),
+        (
+            torch.ones(2, 2).as_subclass(Sharded),
+            "weight is quantized, sparse, sharded or without values",
+        ),
+        (torch.ones(2, 2, dtype=torch.complex64), "weight is torch.complex64 instead of torch.float32"),
     ],
 )
 def test_tensors_of_another_kind_do_not_fit(tensor, said):
@@ -471,7 +478,7 @@ def wrapped(tensors, wrappings, front):
     return renamed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     wrappings=st.fixed_dictionaries({"": WRAPPING, "0": WRAPPING, "1": WRAPPING, "3": WRAPPING}),
     front=st.lists(st.sampled_from(["model", "net", "student", "module"]), max_size=2),
@@ -494,7 +501,7 @@ def test_the_same_bits_come_out_of_any_nesting_and_wrapping(tmp_path_factory, wr
     assert found.prefix == ".".join(segment for segment in front if segment != "module")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     lost=st.sets(st.sampled_from([name for name in network().state_dict() if "batches" not in name]), max_size=5),
     added=st.sets(st.sampled_from(["4.weight", "extra", "1.scale"])),

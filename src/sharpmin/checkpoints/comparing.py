@@ -150,11 +150,11 @@ def _wrong(given: dict[str, Tensor], wanted: Wanted) -> Iterator[str]:
     for name, tensor in given.items():
         target = wanted.tensors[name]
         if tensor.shape != target.shape:
-            yield f"{wanted.own[name]} {list(tensor.shape)}, not {list(target.shape)}"
+            yield f"{wanted.own[name]} is {list(tensor.shape)} instead of {list(target.shape)}"
         elif not _plain(tensor):
-            yield f"{wanted.own[name]} is quantized, sparse or without values"
+            yield f"{wanted.own[name]} is quantized, sparse, sharded or without values"
         elif tensor.is_complex() and not target.is_complex():
-            yield f"{wanted.own[name]} {tensor.dtype}, not {target.dtype}"
+            yield f"{wanted.own[name]} is {tensor.dtype} instead of {target.dtype}"
 
 
 def _torn(given: dict[str, Tensor], wanted: Wanted) -> Iterator[str]:
@@ -166,4 +166,6 @@ def _torn(given: dict[str, Tensor], wanted: Wanted) -> Iterator[str]:
 
 
 def _plain(tensor: Tensor) -> bool:
+    if type(tensor) not in (Tensor, nn.Parameter):
+        return False
     return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta

@@ -26,6 +26,11 @@ LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 TRUSTING = "torch.load({}, map_location='cpu', weights_only=False)"
 
+SHARDED = (
+    "holds the shards that one process had of a model: gather them before saving, with "
+    "torch.distributed.checkpoint.state_dict.get_model_state_dict and StateDictOptions(full_state_dict=True)"
+)
+
 DAMAGED = "it is truncated or damaged: copy or download it again"
 
 
@@ -49,6 +54,8 @@ def _load(file: Path, *, mmap: bool) -> Any:
         try:
             return torch.load(file if mmap else opened, map_location="cpu", weights_only=True, mmap=mmap)
         except UnpicklingError as error:
+            if "DTensor" in str(error):
+                raise CheckpointError(f"{file} {SHARDED}") from error
             raise _refused(file, _reason(str(error))) from error
 
 
@@ -92,8 +99,9 @@ def _refused(file: Path, reason: str, *, load: str = TRUSTING) -> CheckpointErro
     return CheckpointError(
         f"{file} is refused: {reason}. Save the tensors alone instead, torch.save(model.state_dict(), 'weights.pt'); "
         "or, if you trust this file, run this where its classes can be imported (it looks for the weights under "
-        f"'model', 'state_dict' or the top): python -c \"import torch; c = {load.format(there)}; "
-        f"torch.save(getattr(c, 'state_dict', lambda: c.get('model', c.get('state_dict', c)))(), {beside})\""
+        f"'state_dict', 'model' or the top): python -c \"import torch; c = {load.format(there)}; "
+        "w = c.get('state_dict', c.get('model', c)) if isinstance(c, dict) else c; "
+        f'torch.save(w if isinstance(w, dict) else w.state_dict(), {beside})"'
     )
 
 
