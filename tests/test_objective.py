@@ -9,10 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from cases import F64, bowl, deep, examples, half_square, plain_loss, random, same_bits, shallow, softmax_regression
+from cases import (
+    F64,
+    bowl,
+    deep,
+    examples,
+    half_square,
+    plain_loss,
+    random,
+    same_bits,
+    scrambled,
+    shallow,
+    softmax_regression,
+)
 from sharpmin.batchnorm import evaluating
 from sharpmin.data import Examples
 from sharpmin.errors import UsageError
@@ -486,3 +500,55 @@ def test_a_loss_may_use_the_models_attributes_and_methods():
     value, gradient = f.value_and_grad(theta)
     assert value == pytest.approx(by_hand, rel=1e-12)
     assert gradient.abs().min() > 0
+
+
+class Twice(nn.Module):
+    """z = W2 tanh(W1 x + b1) + b2, W2 perhaps W1 itself, W1 perhaps frozen."""
+
+    def __init__(self, *, tied: bool, frozen: bool, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.first, self.second = (scrambled(nn.Linear(4, 4), dtype) for _ in range(2))
+        self.second.bias.data = random(4, seed=7, dtype=dtype)
+        self.first.weight.requires_grad_(not frozen)
+        if tied:
+            self.second.weight = self.first.weight
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(x)))
+
+    def by_hand(self, x: np.ndarray, targets: np.ndarray, theta: np.ndarray, names: tuple[str, ...]) -> float:
+        """The mean cross-entropy in numpy, with the trainable tensors taken from theta."""
+        held = {name: p.detach().double().numpy() for name, p in self.named_parameters(remove_duplicate=False)}
+        for name in names:
+            size = held[name].size
+            held[name], theta = theta[:size].reshape(held[name].shape), theta[size:]
+        if self.second.weight is self.first.weight:
+            held["second.weight"] = held["first.weight"]
+        z = np.tanh(x @ held["first.weight"].T + held["first.bias"]) @ held["second.weight"].T + held["second.bias"]
+        return float((np.log(np.exp(z).sum(1)) - z[np.arange(len(z)), targets]).mean())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    splits=st.lists(st.integers(1, 6), min_size=1, max_size=5),
+    tied=st.booleans(),
+    frozen=st.booleans(),
+    dtype=st.sampled_from([torch.float32, F64]),
+)
+def test_however_cut_frozen_or_tied_f_is_the_same_mean_and_its_gradient_its_slope(splits, tied, frozen, dtype):
+    data = examples(sum(splits), 4, classes=4, dtype=dtype)
+    model = Twice(tied=tied, frozen=frozen, dtype=dtype)
+    batches = list(zip(data.inputs.split(splits), data.targets.split(splits), strict=True))
+    f = Objective(model, batches)
+    rounding = 1e-12 if dtype == F64 else 2e-5
+    x, y, theta = data.inputs.double().numpy(), data.targets.numpy(), f.theta.double().numpy()
+
+    def exact(at: np.ndarray) -> float:
+        return model.by_hand(x, y, at, f.layout.names)
+
+    value, gradient = f.value_and_grad(f.theta)
+    assert value == pytest.approx(exact(theta), rel=rounding)
+    assert f.value(f.theta) == pytest.approx(value, rel=rounding)
+    steps = 1e-5 * np.eye(len(theta))
+    slopes = [(exact(theta + step) - exact(theta - step)) / 2e-5 for step in steps]
+    np.testing.assert_allclose(gradient.double(), slopes, rtol=1e-6, atol=max(1e-8, rounding))
