@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sharpmin.landscape.paths import Path
+from sharpmin.measures import Density
 from sharpmin.paper.parametric import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
 from sharpmin.runs import written
@@ -143,6 +144,34 @@ def title(plot: ParametricPlot) -> str:
     epochs = f"{plot.final['small_batch'].epoch} and {plot.final['large_batch'].epoch} epochs"
     arc = ", curved path" if plot.job.path == "arc" else ""
     return f"{plot.job.network} on {data}{subset}, {epochs}{arc}"
+
+
+def density(found: Density, *, title: str = "") -> Figure:
+    """Draw a spectral density, its height on a logarithmic axis.
+
+    Args:
+        found: what `sharpmin.measures.density` gave.
+        title: above the axes.
+
+    Returns:
+        A figure with one pair of axes, not registered with pyplot; shaded, one standard error over the runs.
+
+    Source: Ghorbani, Krishnan and Xiao 2019, Figure 2.
+
+    """
+    grid, height, error = (t.numpy() for t in (found.grid, found.density, found.standard_error))
+    floor = height.max() * 1e-6
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(layout="constrained")
+        axis = figure.add_subplot()
+        axis.fill_between(
+            grid, (height - error).clip(floor), (height + error).clip(floor), color=LOSS_COLOUR, alpha=0.25
+        )
+        axis.semilogy(grid, height.clip(floor), color=LOSS_COLOUR)
+        axis.set_xlabel(f"eigenvalue of the {found.matrix.replace('hessian', 'Hessian')}")
+        axis.set_ylabel("share of the eigenvalues per unit")
+        axis.set_title(title, fontsize=9)
+    return figure
 
 
 def save(figure: Figure, *files: File) -> None:

@@ -12,10 +12,13 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
+from sharpmin.cli.compare import compare
 from sharpmin.cli.data import data_app
+from sharpmin.cli.noise_scale import noise_scale
 from sharpmin.cli.path import path
 from sharpmin.cli.plot import plot, redraw
 from sharpmin.cli.sharpness import sharpness
+from sharpmin.cli.spectrum import spectrum
 from sharpmin.cli.tables import tables
 from sharpmin.errors import SharpminError
 
@@ -27,7 +30,10 @@ app = App(
 )
 app.command(plot)
 app.command(redraw)
+app.command(compare)
 app.command(sharpness)
+app.command(spectrum)
+app.command(noise_scale)
 app.command(path)
 app.command(tables)
 app.command(data_app)

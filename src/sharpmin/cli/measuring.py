@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -139,8 +139,9 @@ def as_file(point: str) -> str:
 
 def row(point: str, result: Any, environment: dict[str, Any]) -> dict[str, Any]:
     """A result as a line of JSON, without its long vectors."""
-    kept = {key: value for key, value in asdict(result).items() if key not in BIG}
-    return {"minimizer": point, **kept, "environment": environment}
+    values = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in BIG}
+    plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in values.items()}
+    return {"minimizer": point, **plain, "environment": environment}
 
 
 def show(table: Any) -> None:

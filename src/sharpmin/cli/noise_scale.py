@@ -1,0 +1,89 @@
+"""`sharpmin noise-scale`: the gradient noise scale at checkpoints, and the batch size it predicts."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sharpmin.cli.measuring import Options, labelled, measuring, row, show
+
+
+def noise_scale(
+    source: str,
+    /,
+    *checkpoints: str,
+    of: Literal["data", "population"] = "data",
+    estimator: Literal["auto", "batches", "examples"] = "auto",
+    noise_batch: int | None = None,
+    max_batches: int | None = None,
+    seed: int = 0,
+    options: Options | None = None,
+) -> None:
+    """Measure how noisy the gradient of a batch is, in examples: the critical batch size (McCandlish et al. 2018).
+
+    Far below it, twice the batch takes half the steps; far above, as many. Adds the rows to noise-scale.jsonl in the
+    run folder.
+
+    Parameters
+    ----------
+    source
+        A run folder made by sharpmin plot, or your own task: package.module:function or file.py:function.
+    checkpoints
+        Of your own task: files or folders with weights.
+    of
+        Whether f is the mean over these very examples, or over what they were drawn from.
+    estimator
+        One gradient for every example, or for every batch.
+    noise_batch
+        Examples per batch of the estimator.
+    max_batches
+        Use at most so many batches (or examples).
+    seed
+        Of the random order.
+    options
+        See `sharpmin.cli.measuring`.
+    """
+    from sharpmin import measures
+
+    rows = []
+    with measuring(source, checkpoints, options) as setting:
+        run = setting.subject.run
+        for point in setting.subject.points:
+            result = measures.noise_scale(
+                setting.subject.around(point),
+                of=of,
+                estimator=estimator,
+                batch_size=noise_batch,
+                max_batches=max_batches,
+                seed=seed,
+                progress=labelled(setting.progress, point),
+            )
+            rows.append((point, result))
+            lines = run.read_lines("noise-scale.jsonl")
+            run.write_lines("noise-scale.jsonl", [*lines, row(point, result, setting.environment)])
+    show(table(rows))
+    for point, result in rows:
+        if result.status != "measured":
+            print(f"{point}: {result.message}")
+
+
+def table(rows: Sequence[tuple[str, Any]]) -> Any:
+    """A row a point, with its evidence."""
+    from rich.table import Table
+
+    shown = Table("", "noise scale (examples)", "at least", "|G|^2", "tr Sigma", "loss", box=None)
+    for evidence in ("estimator", "batches", "of", "ended", "s"):
+        shown.add_column(evidence)
+    for point, found in rows:
+        shown.add_row(
+            point,
+            f"{found.value:.4g} ± {found.standard_error:.2g}",
+            f"{found.lower_bound:.4g}",
+            f"{found.gradient_norm_squared:.3g} ± {found.gradient_norm_squared_error:.1g}",
+            f"{found.covariance_trace:.3g} ± {found.covariance_trace_error:.1g}",
+            f"{found.loss:.4g}",
+            found.estimator,
+            str(found.batches),
+            str(found.batch_size),
+            found.status,
+            f"{found.seconds:.0f}",
+        )
+    return shown

@@ -1,0 +1,116 @@
+"""`sharpmin spectrum`: eigenvalues, trace and spectral density of the Hessian at checkpoints."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from sharpmin.cli.measuring import Options, Setting, as_file, labelled, measuring, row, show
+
+if TYPE_CHECKING:
+    from sharpmin.products import Curvature
+
+
+def spectrum(
+    source: str,
+    /,
+    *checkpoints: str,
+    k: int = 5,
+    which: Literal["top", "bottom", "both"] = "top",
+    matrix: Literal["hessian", "gauss-newton"] = "hessian",
+    layers: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    tol: float = 1e-3,
+    max_products: int = 300,
+    trace: Annotated[bool, Parameter(negative="")] = False,
+    density: Annotated[bool, Parameter(negative="")] = False,
+    seed: int = 0,
+    options: Options | None = None,
+) -> None:
+    """Find the eigenvalues of the Hessian at the ends of its spectrum: how sharp the sharpest directions are.
+
+    Adds the rows to spectrum.jsonl in the run folder; with --density also draws Figures/NAME-density.pdf and .png.
+
+    Parameters
+    ----------
+    source
+        A run folder made by sharpmin plot, or your own task: package.module:function or file.py:function.
+    checkpoints
+        Of your own task: files or folders with weights.
+    k
+        Eigenvalues at each end.
+    which
+        The largest, the smallest (most negative), or both.
+    matrix
+        The Hessian, or its Gauss-Newton part, which has no negative eigenvalues.
+    layers
+        Take the diagonal block of the parameters that match these patterns.
+    tol
+        Residual of an eigenpair relative to its eigenvalue, at which it counts as converged.
+    max_products
+        Products with the matrix to spend at most; each costs about two gradients.
+    trace
+        Estimate the trace too (Hutch++), with its standard error.
+    density
+        Estimate the density of all eigenvalues too (stochastic Lanczos quadrature).
+    seed
+        Of the start vectors.
+    options
+        See `sharpmin.cli.measuring`.
+    """
+    from sharpmin import measures
+    from sharpmin.products import Curvature
+
+    rows, asked = [], {"k": k, "which": which, "tol": tol, "max_products": max_products}
+    with measuring(source, checkpoints, options) as setting:
+        for point in setting.subject.points:
+            objective = setting.subject.around(point)
+            curvature = Curvature(objective, matrix=matrix, layers=layers)
+            report = labelled(setting.progress, point)
+            found = measures.spectrum(curvature, **asked, seed=seed, progress=report)  # type: ignore[arg-type]
+            whole = measures.trace(curvature, seed=seed, progress=report) if trace else None
+            keep(setting, point, found, whole)
+            rows.append((point, found, whole))
+            if density:
+                draw_density(setting, point, curvature, seed=seed, out=(options or Options()).out)
+    show(table(rows))
+    for point, found, _ in rows:
+        if not bool(found.converged.all()):
+            print(f"{point}: {found.message}")
+
+
+def keep(setting: Setting, point: str, found: Any, whole: Any) -> None:
+    """Add the row to the run folder."""
+    run = setting.subject.run
+    line = row(point, found, setting.environment)
+    if whole is not None:
+        line["trace"] = {"value": whole.value, "standard_error": whole.standard_error, "products": whole.products}
+    run.write_lines("spectrum.jsonl", [*run.read_lines("spectrum.jsonl"), line])
+
+
+def draw_density(setting: Setting, point: str, curvature: "Curvature", *, seed: int, out: Any) -> None:
+    """Estimate the density of the eigenvalues and draw it."""
+    from sharpmin import measures, plots
+
+    found = measures.density(curvature, seed=seed, progress=labelled(setting.progress, point))
+    run = setting.subject.run
+    run.write_lines("density.jsonl", [*run.read_lines("density.jsonl"), row(point, found, setting.environment)])
+    stem = out / "Figures" / f"{as_file(point)}-density"
+    figure = plots.density(found, title=f"{setting.subject.name}, {point}")
+    plots.save(figure, stem.with_name(stem.name + ".pdf"), stem.with_name(stem.name + ".png"))
+    print(f"Plot saved as {stem}.pdf and .png")
+
+
+def table(rows: Sequence[tuple[str, Any, Any]]) -> Any:
+    """A row an eigenvalue, with its residual; the trace, where asked for, below."""
+    from rich.table import Table
+
+    shown = Table("", "eigenvalue", "residual", "converged", "products", "method", "s", box=None)
+    for point, found, whole in rows:
+        pairs = zip(found.eigenvalues.tolist(), found.residuals.tolist(), found.converged.tolist(), strict=True)
+        for number, (value, residual, converged) in enumerate(pairs):
+            evidence = (str(found.products), found.method, f"{found.seconds:.0f}") if number == 0 else ()
+            shown.add_row(point, f"{value:.5g}", f"{residual:.1g}", "yes" if converged else "no", *evidence)
+        if whole is not None:
+            trace = f"trace {whole.value:.5g}", f"± {whole.standard_error:.2g}"
+            shown.add_row(point, *trace, "", str(whole.products), whole.method, f"{whole.seconds:.0f}")
+    return shown

@@ -1,0 +1,185 @@
+"""Gradients of random batches of the data, or of its single examples: what a variance is estimated from.
+
+A batch must be a random sample for its gradient to say how noisy gradients are. Tensors are therefore read in random
+order; nothing is copied but the batch at hand. The batches of an iterable are taken as they come.
+
+Per-example gradients are those of a batch of one, taken many at a time by `torch.func.vmap`; where a network or a
+loss does not allow that, one at a time. They do not exist where BatchNorm ties the examples of a batch together.
+"""
+
+import copy
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from sharpmin.batching import Pair
+from sharpmin.objective import Objective
+from sharpmin.randomness import RandomStream
+
+Unit = Literal["batches", "examples"]
+
+BATCHES = 100  # by default a pass is cut into so many batches or more: their variance is then good to 14 % or better
+CHEAP = 2**28  # numbers in all per-example gradients together, up to which "auto" takes them
+CHUNK = 2**25  # numbers in the per-example gradients held at a time
+MOST_AT_ONCE = 256  # examples; their activations are held too
+
+
+class Rows(NamedTuple):
+    """Of k batches, or examples: the sums of their losses, their sizes, and the gradients of the sums, [k, n]."""
+
+    losses: list[float]
+    sizes: list[int]
+    gradients: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some of the examples, in an order; every pass meets the same ones.
+
+    Attributes:
+        objective: f over them.
+        theta: where the gradients are taken, [n].
+        unit: what is counted as one draw.
+        share: of all examples, where these are a part; else 1.
+        max_batches: to be read of an iterable.
+        vectorised: whether per-example gradients are taken many at a time.
+
+    """
+
+    objective: Objective
+    theta: Tensor
+    unit: Unit
+    share: float = 1.0
+    max_batches: int | None = None
+    vectorised: bool = False
+
+    def batches(self) -> Iterator[Rows]:
+        """The gradients of the batches; where BatchNorm mixes examples, only of those as large as the first."""
+        size, mixed = None, mixes(self.objective)
+        for found, gradient in islice(self.objective.gradients(self.theta), self.max_batches):
+            size = size or found.examples
+            if found.examples and (found.examples == size or not mixed):
+                yield Rows([found.total.item()], [found.examples], gradient[None])
+
+    def units(self) -> Iterator[Rows]:
+        """The gradients of the units."""
+        if not self.vectorised:
+            return self.batches()
+        size = max(1, min(MOST_AT_ONCE, CHUNK // len(self.theta)))
+        return example_gradients(on(self.objective, self.objective.data, batch_size=size), self.theta)
+
+
+def draw(
+    objective: Objective,
+    theta: Tensor,
+    *,
+    unit: Unit | Literal["auto"],
+    batch_size: int | None,
+    max_batches: int | None,
+    seed: int,
+) -> Sample:
+    """Choose examples at random, and what is counted as one draw of them.
+
+    Args:
+        objective: f.
+        theta: where the gradients are taken, [n].
+        unit: "batches", "examples", or "auto": "examples" where nothing else is asked for, `vmap` can take them, and
+            all of them together are at most `CHEAP` numbers.
+        batch_size: of the batches; by default a hundredth of the examples, at most the objective's, or exactly the
+            objective's where BatchNorm mixes examples.
+        max_batches: to take, or examples; by default all.
+        seed: of the order.
+
+    Returns:
+        The sample; of an iterable, its own batches.
+
+    """
+    if not isinstance(objective.data, Pair):
+        return Sample(objective, theta, "batches", max_batches=max_batches)
+    total = len(objective.data.inputs)
+    if unit == "auto":
+        free = batch_size is None and max_batches is None and total * len(theta) <= CHEAP
+        unit = "examples" if free and not mixes(objective) and vectorises(objective, theta) else "batches"
+    size = 1 if unit == "examples" else batch_size or default_size(objective, total)
+    count = total // size * size if mixes(objective) else total
+    count = min(count, size * (max_batches or count))
+    vectorised = unit == "examples" and vectorises(objective, theta)
+    chosen = on(
+        objective,
+        Shuffled(objective.data, count, seed=seed),
+        batch_size=objective.batch_size if vectorised else size,
+    )
+    return Sample(chosen, theta, unit, share=count / total, vectorised=vectorised)
+
+
+def default_size(objective: Objective, total: int) -> int:
+    """Examples per batch where none were asked for."""
+    return objective.batch_size if mixes(objective) else max(1, min(objective.batch_size, total // BATCHES))
+
+
+def mixes(objective: Objective) -> bool:
+    """Whether the gradient of an example depends on the others of its batch, because of BatchNorm."""
+    layers = [module for module in objective.model.modules() if isinstance(module, _BatchNorm)]
+    return any(objective.batch_norm == "batch" or layer.running_mean is None for layer in layers)
+
+
+def vectorises(objective: Objective, theta: Tensor) -> bool:
+    """Whether `vmap` can take this network and this loss; tried on two examples."""
+    few = on(objective, Shuffled(objective.data, 2, seed=0), batch_size=2)
+    try:
+        next(example_gradients(few, theta))
+    except RuntimeError:  # a branch on numbers, random numbers, buffers that are written to
+        return False
+    return True
+
+
+def example_gradients(objective: Objective, theta: Tensor) -> Iterator[Rows]:
+    """The gradients of single examples, those of one batch of the objective at a time."""
+
+    def loss(weights: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        found = objective.score(objective.at(weights), (inputs[None], targets[None]))
+        return found.total, torch.tensor(found.examples)
+
+    each = vmap(grad_and_value(loss, has_aux=True), in_dims=(None, 0, 0))
+    pieces, random = objective.pieces(theta), RandomStream(objective.device)
+    for inputs, targets in random.through(objective.batches()):
+        with random, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is a performance drop")  # vmap loops over what it has no rule for
+            shares, (losses, counts) = each(pieces, inputs, targets)
+        gradients = torch.cat([shares[name].reshape(len(inputs), -1) for name in pieces], 1)
+        yield Rows(losses.tolist(), counts.tolist(), gradients)
+
+
+class Picked:
+    """Rows of a tensor in another order, gathered when they are asked for."""
+
+    def __init__(self, tensor: Tensor, order: Tensor) -> None:
+        self.tensor, self.order = tensor, order
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, picked: slice) -> Tensor:
+        return self.tensor[self.order[picked]]
+
+
+class Shuffled:
+    """A random sample of a pair of tensors, in random order: a pair again."""
+
+    def __init__(self, data: Any, count: int, *, seed: int) -> None:
+        order = torch.randperm(len(data.inputs), generator=torch.Generator().manual_seed(seed))[:count]
+        self.inputs, self.targets = Picked(data.inputs, order), Picked(data.targets, order)
+
+
+def on(objective: Objective, data: Any, *, batch_size: int) -> Objective:
+    """The same f over other data."""
+    other = copy.copy(objective)
+    other.data, other.batch_size = data, batch_size
+    return other

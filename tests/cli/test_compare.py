@@ -1,0 +1,44 @@
+"""`sharpmin compare`: the table, the verdict and what is kept."""
+
+import json
+
+import pytest
+
+from sharpmin.cli import run
+
+QUICK = ["--threads", "1", "--quiet"]
+
+
+def test_two_checkpoints_and_a_verdict(task, tmp_path, capsys):
+    assert run(["compare", task, "a.pt", "b.pt", *QUICK]) == 0
+    shown = capsys.readouterr().out
+    for name in ("metric-2.1", "adaptive", "lambda-max", "noise-scale", "|theta|"):
+        assert name in shown
+    kept = json.loads(next((tmp_path / "runs").glob("*/compare.json")).read_text())
+    assert kept["verdict"] in shown
+    assert [point["point"] for point in kept["points"]] == ["a", "b"]
+    assert {(r["measure"], r["minimizer"]) for r in kept["readings"]} == {
+        (m, p) for m in ("metric-2.1", "adaptive", "lambda-max", "noise-scale") for p in "ab"
+    }
+    assert any('by the policy "running"' in caveat for caveat in kept["caveats"])
+
+
+def test_a_run_folder_has_test_data_to_judge_by(finished_run, capsys):
+    command = ["compare", str(finished_run), "--data", "synthetic", "--measures", "metric-2.1", "adaptive", *QUICK]
+    assert run(command) == 0
+    shown = capsys.readouterr().out
+    assert "test accuracy" in shown
+    assert "of 2 measures" in shown or "cannot tell" in shown
+    assert "lambda-max" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["a.pt"], "comparing takes two checkpoints or more"),
+        (["a.pt", "b.pt", "--measures", "flatness"], "no such measure: flatness; choose among metric-2.1"),
+    ],
+)
+def test_bad_input(arguments, says, task, capsys):
+    assert run(["compare", task, *arguments, *QUICK]) == 2
+    assert says in capsys.readouterr().err

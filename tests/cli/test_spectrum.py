@@ -1,0 +1,39 @@
+"""`sharpmin spectrum` at checkpoints of one's own."""
+
+import pytest
+
+from sharpmin.cli import run
+from sharpmin.measures import spectrum, trace
+from sharpmin.runs import Run
+from sharpmin.subjects import Evaluation, of_task
+
+QUICK = ["--threads", "1", "--quiet"]
+
+
+def rows(tmp_path):
+    return Run(next((tmp_path / "runs").iterdir())).read_lines("spectrum.jsonl")
+
+
+def test_the_rows_are_the_library_calls(task, tmp_path, capsys):
+    assert run(["spectrum", task, "a.pt", "b.pt", "--k", "2", "--which", "both", "--trace", *QUICK]) == 0
+    shown = capsys.readouterr().out
+    f = of_task(task, ["a.pt"], Evaluation(), runs=tmp_path / "other").at("a")
+    direct = spectrum(f, k=2, which="both")
+    (a, b) = rows(tmp_path)
+    assert a["eigenvalues"] == direct.eigenvalues.tolist()
+    assert a["trace"]["value"] == trace(f).value
+    assert f"{a['eigenvalues'][0]:.5g}" in shown
+    assert (a["minimizer"], b["minimizer"], "eigenvectors" in a) == ("a", "b", False)
+
+
+def test_a_layer_of_the_gauss_newton_matrix_and_its_density(task, tmp_path, capsys):
+    command = ["spectrum", task, "a.pt", "--layers", "3.*", "--matrix", "gauss-newton", "--k", "1", "--density"]
+    assert run([*command, *QUICK]) == 0
+    assert rows(tmp_path)[0]["names"] == ["3.weight", "3.bias"]
+    assert (tmp_path / "Figures" / "a-density.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(("extra", "says"), [(["--k", "0"], "0"), (["--layers", "9.*"], "9.*")])
+def test_bad_input(extra, says, task, capsys):
+    assert run(["spectrum", task, "a.pt", *extra, *QUICK]) == 2
+    assert says in capsys.readouterr().err
