@@ -55,7 +55,7 @@ def least_squares():
 
 def test_of_least_squares_within_its_standard_error():
     f, eigenvalues = least_squares()
-    found = density(f, runs=100, steps=30, sigma=0.3)
+    found = density(f, runs=40, steps=30, sigma=0.3)
     exact = smoothed(found.grid, torch.tensor(eigenvalues.copy()), torch.full((30,), 1 / 30, dtype=F64), 0.3)
     away = ((found.density - exact) / found.standard_error)[exact > 1e-3]
     assert (away.abs() < 4).all()

@@ -35,7 +35,8 @@ class Counting:
 
 
 def true_residuals(matrix, pairs):
-    return torch.linalg.vector_norm(pairs.vectors @ matrix.T - pairs.values[:, None] * pairs.vectors, dim=1)
+    vectors = pairs.vectors.to(matrix.dtype)
+    return torch.linalg.vector_norm(vectors @ matrix.T - pairs.values[:, None] * vectors, dim=1)
 
 
 def wanted(matrix, k, which):
@@ -109,10 +110,10 @@ def test_what_is_not_symmetric_in_the_products_is_in_the_residuals():
 @pytest.mark.parametrize("block", [1, 3])
 def test_an_eigenvalue_is_found_as_often_as_it_occurs_up_to_the_block(block):
     matrix = with_eigenvalues([7, 7, 7, 4, *np.linspace(0, 1, 196)])
-    pairs = eigenpairs(matrix, k=4, tol=1e-6, block=block)
-    expected = [7, 7, 7, 4] if block == 3 else [7, 4, 1, 1]
-    np.testing.assert_allclose(pairs.values, expected, atol=0.02)
-    torch.testing.assert_close(pairs.vectors @ pairs.vectors.T, torch.eye(4, dtype=F64))
+    k = 4 if block == 3 else 2
+    pairs = eigenpairs(matrix, k=k, tol=1e-3, block=block)
+    np.testing.assert_allclose(pairs.values, [7, 7, 7, 4] if block == 3 else [7, 4], atol=1e-5)
+    torch.testing.assert_close(pairs.vectors @ pairs.vectors.T, torch.eye(k, dtype=F64))
 
 
 @pytest.mark.parametrize("which", ["top", "both"])
@@ -157,7 +158,11 @@ def test_progress_is_told():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.floats(-100, 100), min_size=4, max_size=30), st.integers(1, 2), st.integers(1, 3))
+@given(
+    st.lists(st.integers(-(10**8), 10**8).map(lambda i: i / 1e6), min_size=4, max_size=30),
+    st.integers(1, 2),
+    st.integers(1, 3),
+)
 def test_any_spectrum(values, k, block):
     matrix = with_eigenvalues(values)
     pairs = eigenpairs(matrix, k=k, which="both", tol=1e-7, block=block, max_products=200)
