@@ -51,12 +51,12 @@ def figure(curves: list[dict]) -> Figure:
     return drawn
 
 
-def table(curves: list[dict], alphas: tuple[float, ...] = (-0.5, 0, 0.5, 0.75, 1, 1.125, 1.5)) -> str:
+def table(curves: list[dict], alphas: tuple[float, ...] = (-1, -0.5, 0, 0.5, 0.75, 1, 1.125, 1.5)) -> str:
     """The loss and the accuracy on the training data in Markdown."""
     rows = ["| alpha | " + " | ".join(str(alpha) for alpha in alphas) + " |", "|---" * (len(alphas) + 1) + "|"]
     for curve in (curve["train"] for curve in curves):
         at = dict(zip(curve["alphas"], zip(curve["losses"], curve["accuracies"], strict=True), strict=True))
-        cells = [f"{at[a][0]:.3f} ({at[a][1]:.1%})" if isfinite(at[a][0]) else "NaN" for a in alphas]
+        cells = [f"{at[a][0]:.3f} ({at[a][1]:.0%})" if isfinite(at[a][0]) else "NaN" for a in alphas]
         rows.append(f"| {curve['batch_norm']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
