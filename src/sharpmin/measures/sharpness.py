@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import scipy.optimize
 import torch
 from torch import Tensor
 
@@ -225,6 +224,8 @@ class NonFiniteError(ArithmeticError):
 
 def maximise_by_scipy(box: Neighbourhood, y: Tensor, *, iterations: int) -> Ended:
     """The same by SciPy, in float64 on the host, its tolerances at 0."""
+    import scipy.optimize  # here, because importing it adds warning filters to the process
+
     iterates: list[None] = []
 
     def negated(at: np.ndarray) -> tuple[float, np.ndarray]:
