@@ -194,7 +194,7 @@ def check_same_product(rows: list[Row]) -> None:
     """
     for key in ("along", "norm"):
         values = {row["side"]: row[key] for row in rows if key in row}
-        if max(values.values()) - min(values.values()) > 0.01 * max(abs(v) for v in values.values()):
+        if values and max(values.values()) - min(values.values()) > 0.01 * max(abs(v) for v in values.values()):
             raise SystemExit(f"the sides disagree on {key}, so their speeds cannot be compared: {values}")
 
 
@@ -243,7 +243,7 @@ def main() -> None:
     if options.worker and options.task:
         print(json.dumps(turn(options.worker, options.task, options.images, options.steps, options.tol)))
         return
-    if options.json is None or options.repeats < 1 or options.top5_repeats < 0:
+    if options.json is None or options.repeats + options.top5_repeats < 1:
         parser.error("give --json FILE, and at least 1 repeat")
     compare(options)
 
