@@ -162,24 +162,25 @@ def falling(*losses):
 @pytest.mark.parametrize(
     ("losses", "converged"),
     [
-        ([1.0] * 5, False),  # too short to tell
-        ([1.0] * 6, True),
-        ([1.0, *[2.0] * 4, 0.98], False),  # 2% better in the last epoch of the five
-        ([1.0, *[2.0] * 4, 0.995], True),  # half a percent is not enough
-        ([1.0, 0.5, *[2.0] * 5], True),
-        ([1.0, *[0.0] * 6], True),  # nothing is below 0
-        ([2e-4, *[1.5e-4] * 5], True),  # a quarter of almost nothing
-        ([3e-4, *[1.5e-4] * 5], False),
+        ([1.0] * 10, False),  # too short to tell
+        ([1.0] * 11, True),
+        ([1.0, *[2.0] * 9, 0.98], False),  # 2% better in the last epoch of the ten
+        ([1.0, *[2.0] * 9, 0.995], True),  # half a percent is not enough
+        ([1.0, 0.5, *[2.0] * 10], True),
+        ([1.0, *[0.0] * 11], True),  # nothing is below 0
+        ([2e-4, *[1.5e-4] * 10], True),  # a quarter of almost nothing
+        ([3e-4, *[1.5e-4] * 10], False),
     ],
 )
-def test_convergence_is_five_epochs_without_an_improvement_that_counts(losses, converged):
+def test_convergence_is_ten_epochs_without_an_improvement_that_counts(losses, converged):
     assert has_converged(falling(*losses)) == converged
 
 
 def test_until_converged_stops_by_that_rule_and_by_no_other():
     split = toy()
     config = TrainConfig(batch_size=50, epochs=40, learning_rate=1e-12, until_converged=True)
-    assert train(nn.Linear(6, 3), split.train, config).epochs == 6
+    assert train(nn.Linear(6, 3), split.train, config).epochs == 11
+    assert train(nn.Linear(6, 3), split.train, replace(config, patience=3)).epochs == 4
     assert train(nn.Linear(6, 3), split.train, replace(config, epochs=4)).epochs == 4
 
 

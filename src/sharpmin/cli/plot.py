@@ -21,6 +21,7 @@ def plot(
     small_batch: Annotated[int, Parameter(group=TRAINING)] = 256,
     large_batch: Annotated[int | None, Parameter(group=TRAINING)] = None,
     until_converged: Annotated[bool, Parameter(group=TRAINING, negative="")] = False,
+    patience: Annotated[int, Parameter(group=TRAINING)] = 10,
     learning_rate: Annotated[float, Parameter(group=TRAINING)] = 1e-3,
     seed: Annotated[int, Parameter(group=TRAINING)] = 0,
     precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=TRAINING)] = "float32",
@@ -55,7 +56,9 @@ def plot(
         Large batch size; 10% of the training set by default.
     until_converged
         Stop each training when its loss ceases to improve: when the lowest training loss came down by less than
-        1%, or by less than 0.0001, in the last 5 epochs.
+        1%, or by less than 0.0001, in the last --patience epochs.
+    patience
+        Epochs without an improvement before --until-converged stops.
     learning_rate
         Of Adam.
     seed
@@ -121,6 +124,7 @@ def plan(given: dict[str, Any]) -> tuple[Any, str]:
         seed=given["seed"],
         precision=given["precision"],
         until_converged=given["until_converged"],
+        patience=given["patience"],
     )
     job = Job(
         network=given["network"],
