@@ -1,10 +1,14 @@
 """The verdict and the caveats, from made-up readings."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from sharpmin.comparison import Reading, Standing, caveats, verdict
+from cases import bowl, half_square
+from sharpmin import Objective
+from sharpmin.comparison import Reading, Standing, caveats, read, verdict
+from sharpmin.progress import silent
 
 
 def standing(point, *, loss=0.01, test=None, norm=10.0):
@@ -15,7 +19,7 @@ def readings(**values):
     """metric=(a, b), ...: a reading of each measure at points a, b, ..."""
     names = {"metric": "metric-2.1", "adaptive": "adaptive", "top": "lambda-max", "noise": "noise-scale"}
     return [
-        Reading(names[name], point, *(value if isinstance(value, tuple) else (value, None)), None, None)
+        Reading(names[name], point, *(value if isinstance(value, tuple) else (value, None)), None, "evidence")
         for name, row in values.items()
         for point, value in zip("abc", row, strict=False)
     ]
@@ -70,3 +74,18 @@ def test_caveats():
     for says in ("60% of the rise", "training losses differ (0.1, 0.5)", "differ in norm (10, 20)", '"running"'):
         assert says in found
     assert caveats([A, B], readings(metric=(1, 2)), batch_norm="batch", has_norms=False) == []
+
+
+def test_without_a_measure_of_sharpness_there_is_no_verdict():
+    assert verdict([A, B], readings(noise=(1, 9))) == "No measure of sharpness was taken, so there is no verdict."
+
+
+def test_a_measure_that_could_not_be_taken_is_a_caveat_and_votes_for_nothing():
+    problem = bowl()
+    f = Objective(problem.model, [(problem.data.inputs, None)], loss=half_square)
+    missed = read("noise-scale", f, "a", seed=0, progress=silent)
+    assert math.isnan(missed.value)
+    assert missed.caveat is not None
+    assert missed.caveat.startswith("noise-scale could not be taken at a: ")
+    lost = replace(missed, measure="metric-2.1")
+    assert "1 of 1 measures" in verdict([A, B], [lost, *readings(metric=(1, 2), adaptive=(1, 2))])

@@ -30,6 +30,7 @@ from cases import (
 from sharpmin.batchnorm import evaluating
 from sharpmin.data import Examples
 from sharpmin.errors import UsageError
+from sharpmin.measures import l2_sharpness
 from sharpmin.objective import Objective, Scored, classification
 
 
@@ -162,6 +163,22 @@ def test_nan_and_infinity_are_kept(bad):
     theta = torch.full((3,), bad, dtype=F64)
     assert f.value(theta) == pytest.approx(bad, nan_ok=True)
     assert f.value_and_grad(theta)[0] == pytest.approx(bad, nan_ok=True)
+
+
+def test_a_loss_that_is_nan_has_no_accuracy():
+    problem = softmax_regression()
+    f = Objective(problem.model, problem.data, batch_size=5)
+    assert f.measure(f.theta).accuracy is not None
+    found = f.measure(torch.full_like(f.theta, math.nan))
+    assert (found.accuracy, found.non_finite) == (None, 0)
+
+
+def test_the_batch_size_of_an_iterable_is_not_claimed():
+    problem = bowl()
+    batches = [(problem.data.inputs[:2], None), (problem.data.inputs[2:], None)]
+    f = Objective(problem.model, batches, loss=half_square)
+    assert f.batch_size is None
+    assert l2_sharpness(f, rho=0.1).batch_size is None
 
 
 def test_a_subset_of_the_parameters():

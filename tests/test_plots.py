@@ -8,6 +8,7 @@ from matplotlib.colors import same_color
 
 from cases import tiny_job
 from sharpmin import plots
+from sharpmin.landscape import Path
 from sharpmin.paper.parametric import ParametricPlot, Point
 from sharpmin.paper.published import figure_3
 from sharpmin.training import Epoch
@@ -88,3 +89,8 @@ def test_pdf_and_png_are_written_and_the_same_numbers_give_the_same_bytes(tmp_pa
         assert content.startswith(magic)
         assert content == (tmp_path / "other" / name).read_bytes()
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["F1.pdf", "F1.png"]
+
+
+def test_one_alpha_is_drawn_without_a_warning():
+    single = Path("line", (0.0,), (0.5,), (0.8,), 10, "running", 10, "float32")
+    assert len(plots.path(single).axes) == 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sharpmin.landscape.paths import Path, path
     from sharpmin.objective import Measurement, Objective, Scored, classification
+    from sharpmin.tasks import Task
     from sharpmin.training import Epoch, State, TrainConfig, train
 
 __all__ = [
@@ -20,13 +21,14 @@ __all__ = [
     "Path",
     "Scored",
     "State",
+    "Task",
     "TrainConfig",
     "classification",
     "path",
     "train",
 ]
 
-HOMES = ("sharpmin.objective", "sharpmin.landscape.paths", "sharpmin.training")
+HOMES = ("sharpmin.objective", "sharpmin.landscape.paths", "sharpmin.tasks", "sharpmin.training")
 
 
 def __getattr__(name: str) -> Any:

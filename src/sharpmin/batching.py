@@ -35,12 +35,12 @@ Data: TypeAlias = Pair | Iterable[Any]
 def batches(
     data: Data,
     *,
-    batch_size: int,
+    batch_size: int | None,
     device: torch.device,
     dtype: torch.dtype | None = None,
     channels_last: bool = False,
 ) -> Iterator[Any]:
-    """Give a pair's batches of `batch_size`, or an iterable's own, on the device.
+    """Give a pair's batches of `batch_size` (5000 where it is None), or an iterable's own, on the device.
 
     Args:
         data: two tensors, or an iterable that can be read again.
@@ -55,8 +55,9 @@ def batches(
             for batch in data:
                 yield moved(batch, device, dtype)
         return
-    for start in range(0, len(data.inputs), batch_size):
-        picked = slice(start, start + batch_size)
+    size = batch_size or DEFAULT_BATCH
+    for start in range(0, len(data.inputs), size):
+        picked = slice(start, start + size)
         inputs, targets = moved((data.inputs[picked], data.targets[picked]), device, dtype)
         if channels_last and inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -102,12 +103,15 @@ def moved(batch: Any, device: torch.device, dtype: torch.dtype | None = None) ->
     return batch
 
 
-def check_batch_size(data: Any, batch_size: int | None) -> int:
-    """The evaluation batch size for this data: the one given, or the whole set up to `DEFAULT_BATCH`."""
+def check_batch_size(data: Any, batch_size: int | None) -> int | None:
+    """The evaluation batch size for this data: the one given, or the whole set up to `DEFAULT_BATCH`.
+
+    None for an iterable, whose batches have the sizes that they have.
+    """
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size is {batch_size}: it must be at least 1")
     if not isinstance(data, Pair):
-        return batch_size or DEFAULT_BATCH
+        return None
     if len(data.inputs) == 0:
         raise UsageError("the data set is empty: f is a mean over at least one example")
     return min(batch_size or DEFAULT_BATCH, len(data.inputs))

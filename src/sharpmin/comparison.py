@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sharpmin import measures
+from sharpmin.errors import SharpminError
 from sharpmin.objective import Objective
 from sharpmin.progress import Progress
 
@@ -30,7 +31,7 @@ class Reading:
         value: what it gave.
         error: a standard error or residual bound; None where the measure has none.
         caveat: what could mislead at this point, or None.
-        result: the whole result with its evidence.
+        result: the whole result with its evidence; None where the measure could not be taken, and the value is NaN.
 
     """
 
@@ -43,6 +44,14 @@ class Reading:
 
 
 Take = Callable[..., Reading]
+
+
+def read(measure: str, objective: Objective, point: str, *, seed: int, progress: Progress) -> Reading:
+    """Take a measure at a point; where it cannot be taken, a reading that says why, so that the others are kept."""
+    try:
+        return MEASURES[measure](objective, point, seed=seed, progress=progress)
+    except SharpminError as error:
+        return Reading(measure, point, math.nan, None, f"{measure} could not be taken at {point}: {error}", None)
 
 
 def metric_2_1(objective: Objective, point: str, *, seed: int, progress: Progress) -> Reading:
@@ -108,6 +117,8 @@ class Standing:
 
 def verdict(standings: Sequence[Standing], readings: Sequence[Reading]) -> str:
     """Say which point is sharper, by which measures, by how much: the two extremes, where there are more than two."""
+    if not taken(readings):
+        return "No measure of sharpness was taken, so there is no verdict."
     first = taken(readings)[0]
     order = sorted(standings, key=lambda standing: reading(readings, first, standing.point).value)
     votes = votes_between(order[0], order[-1], readings)
@@ -175,8 +186,9 @@ def vote(flat: Reading, sharp: Reading) -> float | None:
 
 
 def taken(readings: Sequence[Reading]) -> list[str]:
-    """The measures of sharpness that were taken."""
-    return [name for name in SHARPNESS if any(reading.measure == name for reading in readings)]
+    """The measures of sharpness that were taken at every point."""
+    missed = {reading.measure for reading in readings if reading.result is None}
+    return [name for name in SHARPNESS if name not in missed and any(r.measure == name for r in readings)]
 
 
 def reading(readings: Sequence[Reading], measure: str, point: str) -> Reading:

@@ -8,7 +8,8 @@ and every landscape above sees only
 and its gradient. The per-example losses are summed in float64 and divided by N once, so a ragged last batch
 weighs what it should and the gradient is the gradient of exactly that number.
 
-Vectors of length n held beside the model: theta, and for a gradient its sum and one batch's share of it.
+Vectors of length n held beside the model and theta: for a value none. For a gradient four at the most: its sum, one
+batch's share of it whole and in pieces, and what the backward pass has not let go of.
 """
 
 import copy
@@ -39,7 +40,8 @@ class Measurement:
 
     Attributes:
         loss: f(theta), the mean per-example loss.
-        accuracy: fraction of examples classified correctly; None where the loss function counts no hits.
+        accuracy: fraction of examples classified correctly; None where the loss function counts no hits, or the loss
+            is not finite: what is NaN classifies nothing.
         examples: N.
         non_finite: the first batch, counted from 0, whose loss is NaN or infinite; None where all are finite.
 
@@ -67,7 +69,8 @@ class Objective:
         batch_norm: "running" (as stored, the default), "batch" (of the evaluation batch), or "recalibrate" (estimated
             anew at every theta); see `sharpmin.batchnorm`.
         batch_size: examples per evaluation batch for tensor data; by default the whole set up to 5000. With
-            batch statistics it is part of the definition of f.
+            batch statistics it is part of the definition of f. An iterable keeps its own batches, and
+            `objective.batch_size` is None.
         device: where to compute; by default where the model's weights are.
         precision: "float32" computes in the dtype of the weights; "bfloat16" under autocast.
         parameters: names of the parameters that make up theta; by default all that require a gradient.
@@ -143,7 +146,8 @@ class Objective:
             if bad is None and not found.total.isfinite():
                 bad = index
         check_examples(examples)
-        return Measurement(total / examples, None if hits is None else hits / examples, examples, bad)
+        accuracy = None if hits is None or bad is not None else hits / examples
+        return Measurement(total / examples, accuracy, examples, bad)
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """f(theta) and its gradient [n], from one pass over the data.

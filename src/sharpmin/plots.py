@@ -128,7 +128,8 @@ def label_axes(loss_axis: Axes, accuracy_axis: Axes, curve: Path, ends: tuple[st
     accuracy_axis.set_ylabel("Accuracy (%)", color=ACCURACY_COLOUR)
     loss_axis.tick_params(axis="y", colors=LOSS_COLOUR)
     accuracy_axis.tick_params(axis="y", colors=ACCURACY_COLOUR)
-    loss_axis.set_xlim(curve.alphas[0], curve.alphas[-1])
+    if len(curve.alphas) > 1:
+        loss_axis.set_xlim(curve.alphas[0], curve.alphas[-1])
     if not any(loss < 0 for loss in curve.losses):
         loss_axis.set_ylim(bottom=0)
     accuracy_axis.set_ylim(0, 102)

@@ -108,6 +108,11 @@ def has_converged(
     return min(losses[-patience:]) >= before - max(relative * before, absolute)
 
 
+def ended(config: TrainConfig, history: tuple[Epoch, ...]) -> bool:
+    """Whether to stop before the last epoch."""
+    return config.until_converged and has_converged(history, patience=config.patience)
+
+
 def train(
     model: nn.Module,
     data: Examples,
@@ -160,7 +165,7 @@ def train(
     optimizer = restore(model, config, state)
     data = Examples(data.inputs.to(device), data.targets.to(device))
     tester = None if test is None else Objective(model, test, batch_norm="batch", device=device)
-    while state.epochs < config.epochs and not (config.until_converged and has_converged(state.history, patience=config.patience)):
+    while state.epochs < config.epochs and not ended(config, state.history):
         number = state.epochs + 1
         began = time.perf_counter()
         loss, accuracy = train_epoch(model, data, optimizer, config, epoch=number, progress=progress, label=label)

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from sharpmin import comparison
 from sharpmin.cli import run
+from sharpmin.errors import UsageError
 
 QUICK = ["--threads", "1", "--quiet"]
 
@@ -30,6 +32,18 @@ def test_a_run_folder_has_test_data_to_judge_by(finished_run, capsys):
     assert "test accuracy" in shown
     assert "of 2 measures" in shown or "cannot tell" in shown
     assert "lambda-max" not in shown
+
+
+def test_a_measure_that_cannot_be_taken_costs_no_other(task, tmp_path, capsys, monkeypatch):
+    def fails(*args, **kwargs):
+        raise UsageError("at least 3 batches are needed")
+
+    monkeypatch.setitem(comparison.MEASURES, "noise-scale", fails)
+    assert run(["compare", task, "a.pt", "b.pt", "--measures", "noise-scale", "adaptive", *QUICK]) == 0
+    shown = capsys.readouterr().out
+    assert "- noise-scale could not be taken at a: at least 3 batches are needed" in shown
+    kept = json.loads(next((tmp_path / "runs").glob("*/compare.json")).read_text())
+    assert [r["value"] for r in kept["readings"] if r["measure"] == "adaptive" and r["value"] > 0]
 
 
 @pytest.mark.parametrize(

@@ -51,21 +51,28 @@ def compare(
             raise UsageError("comparing takes two checkpoints or more")
         standings, readings = taken(setting, chosen, seed=seed)
         policy = subject.around(next(iter(subject.points))).batch_norm
-    said = comparison.verdict(standings, readings) if comparison.taken(readings) else ""
+    said = comparison.verdict(standings, readings)
     doubts = comparison.caveats(standings, readings, batch_norm=policy, has_norms=bool(norms(subject.model)))
-    rows = [{"measure": r.measure, "error": r.error, **row(r.point, r.result, {})} for r in readings]
     write_json(
         subject.run.folder / "compare.json",
         {
             "verdict": said,
             "caveats": doubts,
             "points": [asdict(standing) for standing in standings],
-            "readings": rows,
+            "readings": [kept(reading) for reading in readings],
             "environment": setting.environment,
         },
     )
     show(side_by_side(standings, readings))
     print("\n".join([said, *(f"- {doubt}" for doubt in doubts)]))
+
+
+def kept(reading: "Reading") -> dict[str, Any]:
+    """A reading as compare.json has it."""
+    head = {"measure": reading.measure, "error": reading.error, "caveat": reading.caveat}
+    if reading.result is None:
+        return {**head, "minimizer": reading.point, "value": reading.value}
+    return {**head, **row(reading.point, reading.result, {})}
 
 
 def check(chosen: Sequence[str], known: Sequence[str] | dict[str, Any]) -> Sequence[str]:
@@ -77,7 +84,7 @@ def check(chosen: Sequence[str], known: Sequence[str] | dict[str, Any]) -> Seque
 
 def taken(setting: Setting, chosen: Sequence[str], *, seed: int) -> "tuple[list[Standing], list[Reading]]":
     """Every chosen measure at every point; one point is in memory at a time."""
-    from sharpmin.comparison import MEASURES, Standing
+    from sharpmin.comparison import Standing, read
 
     standings, readings = [], []
     for point in setting.subject.points:
@@ -95,9 +102,8 @@ def taken(setting: Setting, chosen: Sequence[str], *, seed: int) -> "tuple[list[
                 objective.theta.double().norm().item(),
             )
         )
-        readings += [
-            MEASURES[name](objective, point, seed=seed, progress=labelled(setting.progress, point)) for name in chosen
-        ]
+        report = labelled(setting.progress, point)
+        readings += [read(name, objective, point, seed=seed, progress=report) for name in chosen]
     return standings, readings
 
 
@@ -112,8 +118,9 @@ def side_by_side(standings: "Sequence[Standing]", readings: "Sequence[Reading]")
         ("test loss", "test_loss", "{:.4g}"),
         ("test accuracy", "test_accuracy", "{:.2%}"),
     ):
-        if getattr(standings[0], key) is not None:
-            shown.add_row(name, *(form.format(getattr(standing, key)) for standing in standings))
+        values = [getattr(standing, key) for standing in standings]
+        if any(value is not None for value in values):
+            shown.add_row(name, *("none" if value is None else form.format(value) for value in values))
     shown.add_row("|theta|", *(f"{standing.norm:.4g}" for standing in standings))
     for name in dict.fromkeys(reading.measure for reading in readings):
         of_it = [reading for reading in readings if reading.measure == name]

@@ -43,7 +43,8 @@ class Path:
         accuracies: fractions, or None where the loss counts no hits.
         examples: N behind each value.
         batch_norm: the BatchNorm policy of f.
-        batch_size: the evaluation batch, part of f's definition under batch statistics.
+        batch_size: the evaluation batch, part of f's definition under batch statistics; None where the data came in
+            batches of their own.
         precision: of the evaluation.
 
     """
@@ -54,7 +55,7 @@ class Path:
     accuracies: tuple[float | None, ...]
     examples: int
     batch_norm: Policy
-    batch_size: int
+    batch_size: int | None
     precision: str
 
 

@@ -48,7 +48,7 @@ class AverageCase:
         seconds: time taken.
         seed: of the noise.
         batch_norm: policy of f.
-        batch_size: evaluation batch of f.
+        batch_size: evaluation batch of f; None where the data came in batches of their own.
         precision: of f.
 
     """
@@ -68,7 +68,7 @@ class AverageCase:
     seconds: float
     seed: int
     batch_norm: str
-    batch_size: int
+    batch_size: int | None
     precision: str
 
 

@@ -114,14 +114,15 @@ def draw(
     chosen = on(
         objective,
         Shuffled(objective.data, count, seed=seed),
-        batch_size=objective.batch_size if vectorised else size,
+        batch_size=objective.batch_size or total if vectorised else size,
     )
     return Sample(chosen, theta, unit, share=count / total, vectorised=vectorised)
 
 
 def default_size(objective: Objective, total: int) -> int:
     """Examples per batch where none were asked for."""
-    return objective.batch_size if mixes(objective) else max(1, min(objective.batch_size, total // BATCHES))
+    most = objective.batch_size or total
+    return most if mixes(objective) else max(1, min(most, total // BATCHES))
 
 
 def mixes(objective: Objective) -> bool:

@@ -55,7 +55,7 @@ class Sharpness:
         seconds: time taken.
         seed: of the subspace, and of the perturbation where the gradient is exactly 0.
         batch_norm: policy of f.
-        batch_size: evaluation batch of f.
+        batch_size: evaluation batch of f; None where the data came in batches of their own.
         precision: of f.
 
     """
@@ -76,7 +76,7 @@ class Sharpness:
     seconds: float
     seed: int
     batch_norm: str
-    batch_size: int
+    batch_size: int | None
     precision: str
 
 

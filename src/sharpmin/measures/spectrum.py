@@ -35,7 +35,7 @@ class Spectrum:
         seconds: time taken.
         seed: of the start vectors.
         batch_norm: policy of f.
-        batch_size: evaluation batch of f.
+        batch_size: evaluation batch of f; None where the data came in batches of their own.
         precision: of f.
 
     """
@@ -56,7 +56,7 @@ class Spectrum:
     method: str
     names: tuple[str, ...]
     batch_norm: str
-    batch_size: int
+    batch_size: int | None
     precision: str
 
 

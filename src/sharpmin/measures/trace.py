@@ -42,7 +42,7 @@ class Trace:
         method: how products were computed; see `sharpmin.products.curvature`.
         names: the weights that the matrix belongs to.
         batch_norm: policy of f.
-        batch_size: evaluation batch of f.
+        batch_size: evaluation batch of f; None where the data came in batches of their own.
         precision: of f.
 
     """
@@ -59,7 +59,7 @@ class Trace:
     method: str
     names: tuple[str, ...]
     batch_norm: str
-    batch_size: int
+    batch_size: int | None
     precision: str
 
 

@@ -71,7 +71,7 @@ class WorstCase:
         seconds: time taken.
         seed: of the random start.
         batch_norm: policy of f.
-        batch_size: evaluation batch of f.
+        batch_size: evaluation batch of f; None where the data came in batches of their own.
         precision: of f.
 
     """
@@ -94,7 +94,7 @@ class WorstCase:
     seconds: float
     seed: int
     batch_norm: str
-    batch_size: int
+    batch_size: int | None
     precision: str
 
 

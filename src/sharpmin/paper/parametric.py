@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from math import nan
 from pathlib import Path as File
 from typing import Any, Literal
 
@@ -70,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Point:
-    """Loss and accuracy (a fraction) on both sets at one alpha."""
+    """Loss and accuracy (a fraction; NaN where the loss is) on both sets at one alpha."""
 
     alpha: float
     train_loss: float
@@ -282,9 +283,8 @@ def measurer(
 
     def measure(alpha: float, theta: Tensor) -> Point:
         on_train, on_test = train_set.measure(theta), test_set.measure(theta)
-        assert on_train.accuracy is not None
-        assert on_test.accuracy is not None
-        return Point(alpha, on_train.loss, on_train.accuracy, on_test.loss, on_test.accuracy)
+        hits, test_hits = (nan if m.accuracy is None else m.accuracy for m in (on_train, on_test))
+        return Point(alpha, on_train.loss, hits, on_test.loss, test_hits)
 
     return measure
 
