@@ -188,6 +188,19 @@ def test_first_ten_iterates_are_scipys(problem):
         torch.testing.assert_close(mine, other, rtol=0, atol=1e-6)
 
 
+def test_first_ten_iterates_are_scipys_over_several_blocks():
+    """From a corner of the box, so that breakpoints are passed and bounds are left and met in every iteration."""
+    n = 300_000
+    width, centre = random(n, 2).abs() * 0.5 + 0.1, random(n, 1)
+    fun = quadratic(random(n, 0).abs() * 5 - 0.5, centre, random(2 * n, 3).reshape(n, 2) / 300)
+    problem = Problem("", fun, -width * centre.sign(), -width, width)
+    _, ours = run_ours(problem, max_iter=10)
+    *_, theirs = run_scipy(problem, factr=0.0, pgtol=0.0, maxiter=10)
+    assert len(ours) == len(theirs) == 10
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-6)
+
+
 @PROBLEMS
 def test_float32_gets_as_far_as_its_precision_allows(problem):
     def fun(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,8 @@ from sharpmin.optim import blocks
 from sharpmin.optim.box import Box
 from sharpmin.optim.cauchy import CauchySearch, Piece
 from sharpmin.optim.compact import CompactMatrix, SingularError
-from sharpmin.optim.subspace import Aim, FreeSet, Step, subspace_step
+from sharpmin.optim.moving import MovingSet, Point
+from sharpmin.optim.subspace import Aim, Step, subspace_step
 from sharpmin.optim.wolfe import LineSearch
 
 F64 = torch.float64
@@ -36,7 +37,7 @@ def filled(n: int, memory: int, pairs: int, seed: int) -> CompactMatrix:
         s = random(n, seed=seed + i + 1)
         slot = B.open_slot()
         B.vectors[2 * slot], B.vectors[2 * slot + 1] = h * s, s
-        B.record(slot, blocks.products(B.vectors[2 * slot : 2 * slot + 2], B.used))
+        B.record(slot, B.used @ s, float((h * s) @ (h * s)))
     return B
 
 
@@ -62,7 +63,7 @@ def test_a_pair_without_positive_curvature_is_noticed():
     B = CompactMatrix(torch.zeros(3, dtype=F64), 2)
     slot = B.open_slot()
     B.vectors[0], B.vectors[1] = torch.ones(3), -torch.ones(3)
-    B.record(slot, blocks.products(B.vectors[:2], B.used))
+    B.record(slot, torch.tensor([-3.0, 3.0], dtype=F64), 3.0)
     with pytest.raises(SingularError):
         _ = B.middle
 
@@ -101,9 +102,12 @@ def test_cauchy_point_is_the_first_minimiser_of_the_path(n, seed, ties, room):
     x[1] = width[1]
     box = Box(-width, width)
     piece, t = search(B, x, g, box, room)
+    W = B.columns(torch.arange(n))
     z = (x - piece.t * g).clamp(box.lower, box.upper)
     torch.testing.assert_close(z, path_minimum(dense(B), x, g, box), rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(piece.c, B.columns(torch.arange(n)) @ (z - x), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(piece.c, W @ (z - x), rtol=1e-6, atol=1e-6)
+    at_bounds = W * ((t > 0) & (t <= piece.fixed))
+    torch.testing.assert_close(piece.passed, at_bounds @ at_bounds.T)
     assert piece.fixed == 0 or piece.fixed in t.tolist()
 
 
@@ -112,7 +116,7 @@ def search(B: CompactMatrix, x: Tensor, g: Tensor, box: Box, room: int) -> tuple
     d = torch.where(t > 0, -g, 0.0)
     finder = CauchySearch(B, t, g)
     finder.room = room
-    return finder.run(B.columns(torch.arange(len(x))) @ d, float(d @ d)), t
+    return finder.run(Piece.start(float(d @ d), B.columns(torch.arange(len(x))) @ d)), t
 
 
 def test_breakpoints_of_every_kind_of_variable():
@@ -126,19 +130,46 @@ def test_breakpoints_of_every_kind_of_variable():
 
 
 @settings(max_examples=40, deadline=None)
+@given(n=st.integers(2, 20), seed=st.integers(0, 10**6), memory=st.integers(1, 4))
+def test_sums_over_the_moving_variables_are_kept_up_to_date(n, seed, memory):
+    """A walk in a box with pairs and without; the sums are formed anew from the stored vectors."""
+    box, B = Box(-torch.ones(n, dtype=F64), 1.0 + random(n, seed=seed).abs()), CompactMatrix(torch.zeros(n), memory)
+    B.vectors = B.vectors.double()
+    moving, t = MovingSet(B, box), torch.empty(n, dtype=F64)
+    now = Point(torch.zeros(n, dtype=F64), random(n, seed=seed))
+    moving.set_out(now, now, t, pair=False)
+    for step in range(1, 8):
+        old, pair = now, step % 4 != 3
+        g = random(n, seed=seed + step) * (torch.arange(n) % 7 != 3)
+        now = Point(torch.where(t > 0, box.project_(old.x - 3 * old.g), old.x), g)
+        path = moving.set_out(now, old, t, pair=pair)
+        over_V = B.used * (t > 0)
+        used = len(B.used)
+        assert torch.equal(t, box.steps_to_bound(now.x, g))
+        torch.testing.assert_close(moving.gram[:used, :used], over_V @ over_V.T)
+        torch.testing.assert_close(moving.with_g[:used], over_V @ g)
+        assert path.dd == pytest.approx(float((g * (t > 0)).square().sum()))
+        if pair:
+            slot = B.order[-1]
+            y, s = B.vectors[2 * slot], B.vectors[2 * slot + 1]
+            assert torch.equal(y, g - old.g)
+            assert torch.equal(s, now.x - old.x)
+            torch.testing.assert_close(B.gram[2 * slot + 1, :used], B.used @ s)
+
+
+@settings(max_examples=40, deadline=None)
 @given(n=st.integers(3, 20), seed=st.integers(0, 10**6))
 def test_subspace_minimiser_solves_the_reduced_system(n, seed):
     """Between wide bounds the step ends at the model's minimiser over the free variables."""
     B, g, x = filled(n, 3, 4, seed), random(n, seed=seed + 9), torch.zeros(n, dtype=F64)
-    free = FreeSet(x, 3)
-    free.gram = blocks.products(B.vectors, B.vectors)
-    t = torch.where(torch.arange(n) % 3 == 0, 0.0, torch.inf).to(F64)
-    free.update(t, 0.0, B)
-    start = Piece(0.0, 0.0, B.columns(torch.arange(n)) @ (-g * free.mask), torch.zeros(6, dtype=F64))
+    t = torch.where(torch.arange(n) % 3 == 0, 1.0, torch.inf).to(F64)
+    F, W = (t > 1).nonzero().squeeze(1), B.columns(torch.arange(n))
+    held = W * (t == 1)
+    start = Piece(0.0, 0.0, W @ (-g * (t > 1)), torch.zeros(6, dtype=F64), held @ held.T, fixed=1.0)
+    step = subspace_step(B, start, B.vectors @ B.vectors.T)
     z = t.clone()
-    aim = Aim(x, torch.where(t > 0, g, 0.0), z, free.mask, Box(-math.inf, math.inf), B)
-    slope = aim.project(subspace_step(B, start, free))
-    F = (t > 0).nonzero().squeeze(1)
+    aim = Aim(x, torch.where(t > 1, g, 0.0), z, start.fixed, Box(-math.inf, math.inf), B)
+    slope = aim.project(step)
     expected = torch.zeros_like(x)
     expected[F] = -torch.linalg.solve(dense(B)[F][:, F], g[F])
     torch.testing.assert_close(z, expected, rtol=1e-7, atol=1e-7)
@@ -146,18 +177,11 @@ def test_subspace_minimiser_solves_the_reduced_system(n, seed):
 
 
 def test_truncated_step_ends_on_the_first_bound_it_meets():
-    x, g = torch.zeros(3, dtype=F64), torch.tensor([1.0, 1.0, 1.0], dtype=F64)
-    aim = Aim(
-        x,
-        g,
-        torch.full_like(x, 9.0),
-        torch.tensor([1.0, 1.0, 0.0], dtype=F64),
-        Box(-1.0, 2.0),
-        filled(3, 1, 0, 0),
-    )
+    x, g = torch.tensor([0.0, 0.0, -0.9], dtype=F64), torch.ones(3, dtype=F64)
+    aim = Aim(x, g, torch.full_like(x, 9.0), 0.2, Box(-1.0, 2.0), filled(3, 1, 0, 0))
     slope = aim.truncate(Step(0.5), Step(2.5))
     assert aim.z.tolist() == [-1.0, -1.0, 9.0]
-    assert slope == pytest.approx(7.0)
+    assert slope == pytest.approx(7.9)
 
 
 PHIS = {

@@ -53,13 +53,13 @@ class Box:
             return x.clamp_(self.lower, self.upper)
         return x.clamp_(float(self.lower), float(self.upper))
 
-    def steps_to_bound(self, x: Tensor, g: Tensor) -> Tensor:
+    def steps_to_bound(self, x: Tensor, g: Tensor, out: Tensor | None = None) -> Tensor:
         """Return, per variable, the t >= 0 at which x - t g meets a bound: t of (4.1).
 
         Of (x - l) / g and (x - u) / g one is a step ahead, the other a step back. Where g = 0 the larger is
         infinite, as it should be, or NaN for a variable at a bound, which the answer 0 leaves there.
         """
-        low, high = torch.sub(x, self.lower).div_(g), torch.sub(x, self.upper).div_(g)
+        low, high = torch.sub(x, self.lower).div_(g), torch.sub(x, self.upper, out=out).div_(g)
         return torch.maximum(low, high, out=high).nan_to_num_(nan=0.0, posinf=torch.inf)
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sharpmin.optim.blocks import BLOCK, blocks, dot, indices, products
+from sharpmin.optim.blocks import BLOCK, FEW, between, blocks, indices
 from sharpmin.optim.compact import CompactMatrix
 
 
@@ -37,14 +37,21 @@ class Piece:
         dd: d^T d over the variables that still move.
         p: W^T d.
         c: W^T (x(t) - x_k).
-        fixed: the variables with breakpoints up to this are at their bounds.
+        passed: W_A^T W_A for the variables A whose breakpoints have been passed.
+        fixed: the largest of these breakpoints; variables with breakpoints up to this are at their bounds.
     """
 
     t: float
     dd: float
     p: Tensor
     c: Tensor
+    passed: Tensor
     fixed: float = 0.0
+
+    @classmethod
+    def start(cls, dd: float, p: Tensor) -> "Piece":
+        """Return the path where it starts, at x_k."""
+        return cls(0.0, dd, p, torch.zeros_like(p), p.new_zeros((len(p), len(p))))
 
     def moved_to(self, t: float) -> "Piece":
         """Return the path at a later t with no breakpoint in between."""
@@ -59,10 +66,10 @@ class CauchySearch:
         self.M = B.middle
         self.room = max(len(t) // 8, BLOCK)
 
-    def run(self, p: Tensor, dd: float) -> Piece:
-        """Return the path at the generalised Cauchy point, from p = W^T d and d^T d at its start."""
-        self.floor = max(torch.finfo(torch.float64).eps * self.B.theta * dd, sys.float_info.min)
-        piece, reached = Piece(0.0, dd, p, torch.zeros_like(p)), 0.0
+    def run(self, piece: Piece) -> Piece:
+        """Return the path at the generalised Cauchy point, from its start."""
+        self.floor = max(torch.finfo(torch.float64).eps * self.B.theta * piece.dd, sys.float_info.min)
+        reached = 0.0
         while True:
             stop = self._minimiser(piece)
             horizon = self._on_grid(stop)
@@ -92,7 +99,7 @@ class CauchySearch:
     def _pass(self, piece: Piece, index: Tensor) -> tuple[Piece, bool]:
         """Pass the breakpoints of the variables in `index`, or those before a minimiser (then also True)."""
         t, order = self.t[index].sort()
-        for block in blocks(t):
+        for block in blocks(t, FEW):
             piece, found = self._pass_block(piece, index[order[block]], t[block].to(torch.float64))
             if found:
                 return piece, True
@@ -103,26 +110,27 @@ class CauchySearch:
 
         Breakpoints that coincide are passed together: no piece of length 0 can hold the minimiser.
         """
-        d = -self.g[index].to(torch.float64)
+        d, columns = -self.g[index].to(torch.float64), self.B.columns(index)
         dd = _running(d.new_tensor(piece.dd), -d * d).clamp(min=0.0)
-        p = _running(piece.p.to(d.device), -self.B.columns(index) * d)
+        p = _running(piece.p.to(d.device), -columns * d)
         times = torch.cat([t.new_tensor([piece.t]), t])
         c = _running(piece.c.to(d.device), p[:, :-1] * times.diff())
         holds = (self._minimisers(times, dd, p, c)[:-1] < t) & (times[:-1] < t)
         last = int(holds.to(torch.uint8).argmax()) if bool(holds.any()) else len(t)
         fixed = float(times[last]) if last else piece.fixed
-        after = Piece(float(times[last]), float(dd[last]), p[:, last].cpu(), c[:, last].cpu(), fixed)
+        passed = piece.passed + (columns[:, :last] @ columns[:, :last].T).cpu()
+        after = Piece(float(times[last]), float(dd[last]), p[:, last].cpu(), c[:, last].cpu(), passed, fixed)
         return after, last < len(t)
 
     def _pass_ties(self, piece: Piece, t: float) -> Piece:
         """Pass all variables whose breakpoint is exactly t, however many."""
-        dd, p = 0.0, torch.zeros_like(piece.p)
-        for block in blocks(self.t):
-            d = -self.g[block] * (self.t[block] == t)
-            dd += float(dot(d, d))
-            p += self.B.in_order(products(d[None], self.B.used[:, block])[0].cpu())
-        piece = piece.moved_to(t)
-        return replace(piece, dd=max(0.0, piece.dd - dd), p=piece.p - p, fixed=t)
+        piece = replace(piece.moved_to(t), fixed=t)
+        for block in blocks(self.t, FEW):
+            index = indices(self.t[block] == t) + block.start
+            d, columns = -self.g[index].to(torch.float64), self.B.columns(index)
+            dd, p, passed = float(d @ d), (columns @ d).cpu(), (columns @ columns.T).cpu()
+            piece = replace(piece, dd=max(0.0, piece.dd - dd), p=piece.p - p, passed=piece.passed + passed)
+        return piece
 
     def _ahead(self, low: float, high: float) -> tuple[float, Tensor | None]:
         """Return a horizon and the variables with breakpoints in (low, horizon], as far towards `high` as fits.
@@ -152,8 +160,7 @@ class CauchySearch:
         """Return the variables with low < t_i <= high, or None if they are more than there is room for."""
         found, count = [], 0
         for block in blocks(self.t):
-            t = self.t[block]
-            inside = indices((t > low).logical_and_(t <= high))
+            inside = between(self.t[block], low, high)
             count += len(inside)
             if count > self.room:
                 return None

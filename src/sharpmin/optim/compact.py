@@ -15,6 +15,8 @@ import math
 import torch
 from torch import Tensor
 
+from sharpmin.optim.blocks import columns
+
 
 class SingularError(ArithmeticError):
     """A small system that should be definite is not: the memory is no longer worth trusting."""
@@ -24,12 +26,12 @@ class CompactMatrix:
     """The pairs (y_j, s_j), their inner products, and the products with W that the algorithm needs.
 
     Rows 2j and 2j + 1 of `vectors` hold the pair in slot j. `order` lists the slots in use, oldest first.
-    `gram` is the matrix of all inner products of these rows.
+    `gram` holds the inner products of each s with all s and with the y that are no newer: those that M needs.
     """
 
     def __init__(self, like: Tensor, memory: int) -> None:
         self.memory = memory
-        self.vectors = torch.empty((2 * memory, len(like)), dtype=like.dtype, device=like.device)
+        self.vectors = like.new_empty((2 * memory, len(like)))
         self.gram = torch.zeros((2 * memory, 2 * memory), dtype=torch.float64)
         self.forget()
 
@@ -46,11 +48,11 @@ class CompactMatrix:
         self._middle = None
         return slot
 
-    def record(self, slot: int, products: Tensor) -> None:
-        """Take in the inner products (2 x 2m) of the slot's y and s with all used rows, and set theta."""
-        write_symmetric(self.gram, slot, products)
-        yy, sy = self.gram[2 * slot, 2 * slot], self.gram[2 * slot + 1, 2 * slot]
-        self.theta = float(yy / sy) if sy > 0 and yy > 0 else math.nan
+    def record(self, slot: int, products: Tensor, yy: float) -> None:
+        """Take in the inner products of the slot's s with all used rows, and y^T y, and set theta."""
+        write_symmetric(self.gram, slice(2 * slot + 1, 2 * slot + 2), products[None])
+        sy = float(products[2 * slot])
+        self.theta = yy / sy if sy > 0 and yy > 0 else math.nan
 
     @property
     def used(self) -> Tensor:
@@ -76,12 +78,16 @@ class CompactMatrix:
 
     def columns(self, index: Tensor) -> Tensor:
         """Return W^T restricted to the variables in `index`, in float64 (2m x k)."""
-        chosen = self.used.index_select(1, index)[self.rows].to(torch.float64)
+        chosen = columns(self.used, index)[self.rows]
         return chosen * self.scale.to(chosen)[:, None]
 
     def in_order(self, products: Tensor) -> Tensor:
         """Return products with the rows of `vectors` (..., 2m) as products with the columns of W."""
         return products[..., self.rows] * self.scale
+
+    def gram_in_order(self, gram: Tensor) -> Tensor:
+        """Return a Gram matrix of the rows of `vectors` as that of the columns of W."""
+        return self.in_order(self.in_order(gram).T)
 
     @property
     def middle(self) -> Tensor:
@@ -95,16 +101,16 @@ class CompactMatrix:
         return self._middle
 
     def solve_reduced(self, gram_free: Tensor, rhs: Tensor) -> Tensor:
-        """Return K^-1 rhs, with K = M^-1 - W_F^T W_F / theta for the free variables F.
+        """Return K^-1 rhs, with K = M^-1 - W_F^T W_F / theta; the matrix W_F^T W_F of the free variables F is given.
 
         K = [[-D - Y_F^T Y_F / theta, (L - S_F^T Y_F)^T], [L - S_F^T Y_F, theta (S^T S - S_F^T S_F)]], the
         matrix whose inverse times M^-1 is the N of (5.11).
         """
         D, L, SS = self._blocks(self.gram)
-        free = gram_free[self.rows][:, self.rows]
         m = len(self.order)
-        YY_F, SY_F, SS_F = free[:m, :m], free[m:, :m], free[m:, m:]
-        return solve_saddle(D + YY_F / self.theta, L - SY_F, self.theta * (SS - SS_F), rhs)
+        inner = gram_free / self.theta
+        YY_F, SY_F, SS_F = inner[:m, :m], inner[m:, :m], inner[m:, m:]
+        return solve_saddle(D + YY_F, L - SY_F, self.theta * SS - SS_F, rhs)
 
     def _blocks(self, gram: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return D, L and S^T S, oldest pair first."""
@@ -113,9 +119,9 @@ class CompactMatrix:
         return SY.diag().diag(), SY.tril(-1), gram[s][:, s]
 
 
-def write_symmetric(gram: Tensor, slot: int, products: Tensor) -> None:
-    """Write the inner products of a slot's y and s with all used rows into a Gram matrix, both ways."""
-    rows, used = slice(2 * slot, 2 * slot + 2), products.shape[1]
+def write_symmetric(gram: Tensor, rows: slice, products: Tensor) -> None:
+    """Write the inner products of some rows with all used ones into a Gram matrix, both ways."""
+    used = products.shape[1]
     gram[rows, :used] = products
     gram[:used, rows] = products.T
 

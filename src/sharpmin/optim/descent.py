@@ -4,18 +4,19 @@
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from sharpmin.errors import UsageError
-from sharpmin.optim.blocks import BLOCK, blocks, dot, positive, products
+from sharpmin.optim.blocks import blocks, dot
 from sharpmin.optim.box import Box
 from sharpmin.optim.cauchy import CauchySearch, Piece
 from sharpmin.optim.compact import CompactMatrix, SingularError
+from sharpmin.optim.moving import MovingSet, Point
 from sharpmin.optim.outcome import MESSAGES, Iterate, Limits, Objective, Result, Status
-from sharpmin.optim.subspace import Aim, FreeSet, Step, subspace_step
+from sharpmin.optim.subspace import Aim, Step, subspace_step
 from sharpmin.optim.wolfe import LineSearch
 
 EPS = torch.finfo(torch.float64).eps
@@ -27,16 +28,6 @@ class Stop(Exception):
     def __init__(self, status: Status) -> None:
         super().__init__(status)
         self.status = status
-
-
-@dataclass
-class Point:
-    """A point with its value, gradient and projected gradient norm; its vectors are reused."""
-
-    x: Tensor
-    g: Tensor
-    f: float = math.inf
-    pg: float = math.nan
 
 
 class Descent:
@@ -53,7 +44,8 @@ class Descent:
         self.z = torch.empty_like(x)
         self.spare: Tensor | None = None
         self.passed: Point | None = None
-        self.B, self.free = CompactMatrix(x, memory), FreeSet(x, memory)
+        self.B = CompactMatrix(x, memory)
+        self.moving = MovingSet(self.B, box)
         self.bounded, self.boxed = box.bounded, box.boxed
         self.nit = self.nfev = 0
         self.non_finite: tuple[Tensor, float] | None = None
@@ -68,13 +60,12 @@ class Descent:
             return self._result(stop.status)
 
     def _start(self) -> None:
-        self._evaluate(self.now)
+        self._evaluate(self.now, towards=self.now.x)
         if not bool(self.now.g.isfinite().all()):
             self._stop_non_finite(self.now)
-        self._slope_and_pg(self.now, towards=self.now.x)
         if self.now.pg <= self.limits.gtol:
             raise Stop(Status.CONVERGED_GRADIENT)
-        self._set_out(update=False)
+        self._set_out(pair=False)
 
     def _iterate(self) -> None:
         """Take one step, forgetting the pairs and trying again where they mislead."""
@@ -91,7 +82,7 @@ class Descent:
             if not self.B.order:
                 raise Stop(Status.LINE_SEARCH)
             self.B.forget()
-            self._set_out(update=False)
+            self._set_out(pair=False)
 
     def _accept(self, *, curved: bool) -> None:
         """Make the trial the iterate, test for the end, and set out for the next one."""
@@ -102,7 +93,7 @@ class Descent:
             self.z, self.spare = self.new.x, self.z
         self.nit += 1
         self._test_convergence(self.new.f)
-        self._set_out(update=curved)
+        self._set_out(pair=curved)
 
     def _test_convergence(self, old: float) -> None:
         limits, now = self.limits, self.now
@@ -119,62 +110,27 @@ class Descent:
 
     # The model: from the iterate to the point aimed at.
 
-    def _set_out(self, *, update: bool) -> None:
-        """Write the breakpoints into z, and form p = W^T d and d^T d; with `update`, add the newest pair to B.
-
-        The one pass over all stored vectors that needs inner products: those of d, and of the new s and y,
-        both over all variables and over the free ones.
-        """
-        slot = self.B.open_slot() if update else None
-        rows = torch.empty((5, min(BLOCK, len(self.z))), dtype=self.z.dtype, device=self.z.device)
-        inner = torch.zeros((5, len(self.B.used)), dtype=torch.float64, device=self.z.device)
-        dd = inner.new_zeros(())
-        for block in blocks(self.z):
-            right = rows[: 1 if slot is None else 5, : block.stop - block.start]
-            if slot is not None:
-                self._new_pair(slot, block, right[1:])
-            self._minus_d(block, out=right[0])
-            dd += products(right[:1], right[:1])[0, 0]
-            if self.B.order:
-                inner[: len(right)] += products(right, self.B.used[:, block])
-        inner = inner.cpu()
-        if slot is not None:
-            self.B.record(slot, inner[1:3])
-            self.free.record(slot, inner[3:5])
-        self.p, self.dd = self.B.in_order(-inner[0]), float(dd)
-
-    def _minus_d(self, block: slice, out: Tensor) -> None:
-        """Write one block of the breakpoints to z, and to `out` g on the variables that move along -g, else 0."""
-        x, g, t = self.now.x[block], self.now.g[block], self.z[block]
-        t.copy_(self.box[block].steps_to_bound(x, g))
-        positive(t, out=out).mul_(g)
-
-    def _new_pair(self, slot: int, block: slice, right: Tensor) -> None:
-        """Store one block of y = g' - g and s = x' - x; copy both to `right`, whole and on the free variables."""
-        y, s = self.B.vectors[2 * slot, block], self.B.vectors[2 * slot + 1, block]
-        right[0].copy_(torch.sub(self.now.g[block], self.new.g[block], out=y))
-        right[1].copy_(torch.sub(self.now.x[block], self.new.x[block], out=s))
-        torch.mul(right[:2], self.free.mask[block], out=right[2:])
+    def _set_out(self, *, pair: bool) -> None:
+        """Write the breakpoints into z; with `pair`, add the newest pair to B."""
+        self.path = self.moving.set_out(self.now, self.new, self.z, pair=pair)
 
     def _aim(self) -> float:
         """Replace the breakpoints in z by the point to search towards; return g^T (z - x)."""
         cauchy = self._cauchy_point()
-        self.free.update(self.z, cauchy.fixed, self.B)
-        aim = Aim(self.now.x, self.now.g, self.z, self.free.mask, self.box, self.B)
+        aim = Aim(self.now.x, self.now.g, self.z, cauchy.fixed, self.box, self.B)
         if not self.B.order:
             return aim.project(Step(cauchy.t))
-        newton = subspace_step(self.B, cauchy, self.free)
+        newton = subspace_step(self.B, cauchy, self.moving.gram)
         slope = aim.project(newton)
         return slope if slope <= 0 else aim.truncate(Step(cauchy.t), newton)
 
     def _cauchy_point(self) -> Piece:
         """Return the generalised Cauchy point; known at once where B = theta I or where there are no bounds."""
-        nowhere = torch.zeros_like(self.p)
         if not self.B.order:
-            return Piece(1.0 / self.B.theta, self.dd, self.p, nowhere, fixed=1.0 / self.B.theta)
+            return replace(self.path, t=1.0 / self.B.theta, fixed=1.0 / self.B.theta)
         if not self.bounded:
-            return Piece(0.0, self.dd, self.p, nowhere)
-        return CauchySearch(self.B, self.z, self.now.g).run(self.p, self.dd)
+            return self.path
+        return CauchySearch(self.B, self.z, self.now.g).run(self.path)
 
     # The line search: from the point aimed at to the next iterate.
 
@@ -183,8 +139,7 @@ class Descent:
         search = LineSearch(self.now.f, slope, self._first_step(), self._longest_step)
         for _ in range(self.limits.max_line_search):
             self.new.x = self._trial(search.step)
-            self._evaluate(self.new)
-            new_slope = self._slope_and_pg(self.new, towards=self.z)
+            new_slope = self._evaluate(self.new, towards=self.z)
             if not math.isfinite(new_slope):
                 self._stop_non_finite(self.new)
             if search.accepts(self.new.f, new_slope):
@@ -223,8 +178,11 @@ class Descent:
 
     # Evaluations and the answer.
 
-    def _evaluate(self, point: Point) -> None:
-        """Set the point's value and gradient; stop where there is no finite value or no evaluation left."""
+    def _evaluate(self, point: Point, *, towards: Tensor) -> float:
+        """Set the point's value and gradient, and pg; return the slope g^T (towards - x) there, x the iterate.
+
+        Stop where there is no finite value or no evaluation left.
+        """
         if self.nfev == self.limits.max_evaluations:
             raise Stop(Status.EVALUATIONS)
         self.nfev += 1
@@ -235,26 +193,26 @@ class Descent:
                 f"fun returned a gradient of shape {tuple(gradient.shape)} for x of shape {tuple(point.x.shape)}."
             )
         point.f = float(value)
-        point.g.copy_(gradient.detach())
         if not math.isfinite(point.f):
             self._stop_non_finite(point)
+        return self._take(point, gradient.detach(), towards)
 
-    def _stop_non_finite(self, point: Point) -> None:
-        self.non_finite = point.x.clone(), point.f
-        raise Stop(Status.NON_FINITE)
-
-    def _slope_and_pg(self, point: Point, *, towards: Tensor) -> float:
-        """Return g^T (towards - x), and set the point's pg = max |P(x - g) - x|, in one pass."""
+    def _take(self, point: Point, gradient: Tensor, towards: Tensor) -> float:
+        """Copy the gradient, set pg = max |P(x - g) - x|, and return the slope, in one pass."""
         slope = torch.zeros((), dtype=torch.float64, device=point.x.device)
         pg = torch.zeros((), dtype=point.x.dtype, device=point.x.device)
         for block in blocks(point.x):
-            x, g = point.x[block], point.g[block]
+            x, g = point.x[block], point.g[block].copy_(gradient[block])
             slope += dot(g, towards[block] - self.now.x[block])
             move = self.box[block].project_(x - g).sub_(x)
             least, most = move.aminmax()
             pg = torch.maximum(pg, torch.maximum(most, -least))
         point.pg = float(pg)
         return float(slope)
+
+    def _stop_non_finite(self, point: Point) -> None:
+        self.non_finite = point.x.clone(), point.f
+        raise Stop(Status.NON_FINITE)
 
     def _remember(self, point: Point) -> None:
         """Keep a copy of a trial that the line search passes by although no point so far was lower."""

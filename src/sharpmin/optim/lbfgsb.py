@@ -11,13 +11,13 @@ runs (Morales and Nocedal 2011), on tensors of any device and floating dtype. On
 
 Legend: x, g the iterate and its gradient; x', g' the next; l, u the bounds; n the number of variables; m how many
 pairs B remembers; P the projection onto the box. Two passes over the 2m stored vectors make an iteration, one for
-all inner products (`Descent._set_out`) and one for the step (`Aim.project`).
+two inner products with each (`MovingSet.set_out`) and one for the step (`Aim.project`); `moving` says why two suffice.
 
 Memory, in vectors of length n of x's dtype: 2m for the pairs; x, g, x', g' and z, where the breakpoints are kept
-too; one mask; a second trial point and the best point passed by with its gradient, should the line search need
-them (3); and while breakpoints are sorted, the indices and values of at most n / 8 of them (2). That is at most
-2m + 11. Bounds are the caller's, and a scalar bound stays a scalar. On top comes scratch of a fixed size: some
-twenty blocks of 131 072 entries.
+too; a mask of a byte per variable; a second trial point and the best point passed by with its gradient, should the
+line search need them (3); and while breakpoints are sorted, the indices and values of at most n / 8 of them (2). That
+is at most 2m + 11. Bounds are the caller's, and a scalar bound stays a scalar. On top comes scratch of a fixed size:
+some thirty mebibytes.
 
 References:
     R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, A limited memory algorithm for bound constrained optimization, SIAM J.

@@ -20,39 +20,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sharpmin.optim.blocks import blocks, combine, dot, indices
+from sharpmin.optim.blocks import blocks, combine, dot
 from sharpmin.optim.box import Box
 from sharpmin.optim.cauchy import Piece
-from sharpmin.optim.compact import CompactMatrix, write_symmetric
-
-
-class FreeSet:
-    """Which variables are free (1, else 0), and the Gram matrix of the stored vectors over these only.
-
-    From one iteration to the next few variables enter or leave; only their columns are added or subtracted.
-    """
-
-    def __init__(self, like: Tensor, memory: int) -> None:
-        self.mask = torch.ones_like(like)
-        self.gram = torch.zeros((2 * memory, 2 * memory), dtype=torch.float64)
-
-    def record(self, slot: int, products: Tensor) -> None:
-        """Take in the inner products over the free variables (2 x 2m) of a slot's y and s with all used rows."""
-        write_symmetric(self.gram, slot, products)
-
-    def update(self, t: Tensor, fixed: float, B: CompactMatrix) -> None:
-        """Free the variables whose breakpoint lies beyond `fixed`, and no others."""
-        used = len(B.used)
-        change = torch.zeros((used, used), dtype=torch.float64, device=t.device)
-        for block in blocks(t):
-            mask = self.mask[block]
-            before, now = mask.clone(), torch.gt(t[block], fixed, out=mask)
-            moved = torch.sub(now, before, out=before)
-            index = indices(moved != 0)
-            if used and len(index):
-                columns = B.used[:, block].index_select(1, index).to(torch.float64)
-                change += (columns * moved[index]) @ columns.T
-        self.gram[:used, :used] += change.cpu()
+from sharpmin.optim.compact import CompactMatrix
 
 
 @dataclass(frozen=True)
@@ -66,23 +37,29 @@ class Step:
     factors: Tensor | None = None
 
 
-def subspace_step(B: CompactMatrix, cauchy: Piece, free: FreeSet) -> Step:
-    """Return the step from x to the minimiser of the model over the free variables."""
+def subspace_step(B: CompactMatrix, cauchy: Piece, gram: Tensor) -> Step:
+    """Return the step from x to the minimiser of the model over the free variables.
+
+    `gram` is that of the stored vectors over the variables that moved when the path set out.
+    """
     theta = B.theta
     Mc = B.middle @ cauchy.c
-    gram = B.in_order(B.in_order(free.gram).T)
-    v = B.solve_reduced(free.gram, (1.0 - theta * cauchy.t) * cauchy.p + gram @ Mc)
+    free = B.gram_in_order(gram) - cauchy.passed
+    v = B.solve_reduced(free, (1.0 - theta * cauchy.t) * cauchy.p + free @ Mc)
     return Step(1.0 / theta, B.factors(Mc / theta + v / theta**2))
 
 
 @dataclass(frozen=True)
 class Aim:
-    """Writes the point z that the line search aims at into a vector of its own."""
+    """Replaces the breakpoints in z by the point that the line search aims at.
+
+    The variables with breakpoints up to `fixed` are at the bounds that they have met; the others are free.
+    """
 
     x: Tensor
     g: Tensor
     z: Tensor
-    free: Tensor
+    fixed: float
     box: Box
     B: CompactMatrix
 
@@ -95,15 +72,16 @@ class Aim:
         slope = torch.zeros((), dtype=torch.float64, device=self.x.device)
         for block in blocks(self.x):
             x, g, z = self.x[block], self.g[block], self.z[block]
-            pushed = (1.0 - self.free[block]).mul_(g)
-            self._write(step, block, out=z).sub_(pushed, alpha=torch.finfo(x.dtype).max).add_(x)
+            held = torch.le(z, self.fixed, out=torch.empty_like(z))
+            self._write(step, block, held, out=z).addcmul_(held, g, value=-torch.finfo(x.dtype).max).add_(x)
             slope += dot(g, self.box[block].project_(z) - x)
         return float(slope)
 
     def truncate(self, cauchy: Step, newton: Step) -> float:
         """Go from x^c towards the minimiser only as far as the first bound met; return g^T (z - x).
 
-        This is the rule of the 1995 paper (5.8), the way out where projecting gives no descent direction.
+        This is the rule of the 1995 paper (5.8), the way out where projecting gives no descent direction; z holds
+        the projected point.
         """
         alpha = min(1.0, min(float(self._leg(block, cauchy, newton)[2].amin()) for block in blocks(self.x)))
         slope = torch.zeros((), dtype=torch.float64, device=self.x.device)
@@ -112,21 +90,27 @@ class Aim:
             z, box = self.z[block], self.box[block]
             bound = box.project_(d * torch.finfo(d.dtype).max)
             end = torch.where(limit <= alpha, bound, box.project_(start.add_(d, alpha=alpha)))
-            torch.where(self.free[block] > 0, end, z, out=z)
+            torch.where(self._held(block) > 0, z, end, out=z)
             slope += dot(self.g[block], z - self.x[block])
         return float(slope)
 
     def _leg(self, block: slice, cauchy: Step, newton: Step) -> tuple[Tensor, Tensor, Tensor]:
         """Return x^c, the way d from there to the minimiser, and the a at which x^c + a d leaves the box."""
-        start = self._write(cauchy, block, out=torch.empty_like(self.x[block]))
-        d = self._write(newton, block, out=torch.empty_like(start)).sub_(start)
+        held = self._held(block)
+        start = self._write(cauchy, block, held, out=torch.empty_like(held))
+        d = self._write(newton, block, held, out=torch.empty_like(held)).sub_(start)
         start.add_(self.x[block])
         return start, d, self.box[block].steps_to_bound(start, -d).masked_fill_(d == 0, torch.inf)
 
-    def _write(self, step: Step, block: slice, out: Tensor) -> Tensor:
+    def _held(self, block: slice) -> Tensor:
+        """Return 1 where a variable is not free and 0 where it is, without the breakpoints in z."""
+        t = self.box[block].steps_to_bound(self.x[block], self.g[block])
+        return torch.le(t, self.fixed, out=t)
+
+    def _write(self, step: Step, block: slice, held: Tensor, out: Tensor) -> Tensor:
         """Write one block of the step on the free variables, 0 elsewhere, before any projection."""
         if step.factors is None:
             torch.mul(self.g[block], -step.a, out=out)
         else:
             combine(step.factors, self.B.used[:, block], out=out).sub_(self.g[block], alpha=step.a)
-        return out.mul_(self.free[block])
+        return out.addcmul_(out, held, value=-1.0)
