@@ -7,46 +7,12 @@ the storages that PyTorch's operators made and that are still alive, in units of
 """
 
 import argparse
-import weakref
 from collections.abc import Callable
-from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from sharpmin import Objective, measures, path
-
-
-class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the storages that operators made and that are still alive, but for those known before."""
-
-    def __init__(self, *known: Tensor) -> None:
-        super().__init__()
-        self.alive = self.peak = 0
-        self.known = {tensor.untyped_storage()._cdata for tensor in known}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call the operator and look at what it made."""
-        answer = func(*args, **(kwargs or {}))
-        for tensor in answer if isinstance(answer, tuple | list) else (answer,):
-            if isinstance(tensor, Tensor):
-                self.watch(tensor.untyped_storage())
-        return answer
-
-    def watch(self, storage: torch.UntypedStorage) -> None:
-        """Count a storage until it is gone."""
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self.known and size:
-            self.known.add(key)
-            self.alive += size
-            self.peak = max(self.peak, self.alive)
-            weakref.finalize(storage, self.gone, key, size)
-
-    def gone(self, key: int, size: int) -> None:
-        """Forget a storage."""
-        self.known.discard(key)
-        self.alive -= size
+from sharpmin.held import LiveBytes
 
 
 def main() -> None:

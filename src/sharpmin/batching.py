@@ -3,9 +3,11 @@
 Data come in two shapes: a pair of tensors, cut here, and any iterable of batches of any type, taken as it is.
 """
 
+import copy
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -76,8 +78,10 @@ def same_order(data: Any) -> Iterator[None]:
             generator.set_state(state)
 
 
-def moved(batch: Any, device: torch.device, dtype: torch.dtype | None = None) -> Any:
+def moved(batch: Any, device: torch.device, dtype: torch.dtype | None = None, *, copied: bool = False) -> Any:
     """The batch with every tensor in it on the device: tuples, lists, mappings, dataclasses, anything with `.to`.
+
+    Containers are new ones; tensors are the same where they can be, unless `copied`.
 
     Example:
         >>> moved({"x": torch.ones(2), "name": "a"}, torch.device("cpu"))
@@ -86,20 +90,21 @@ def moved(batch: Any, device: torch.device, dtype: torch.dtype | None = None) ->
     """
     if isinstance(batch, Tensor):
         narrow = batch.is_floating_point() and batch.element_size() < 4
-        return batch.to(device, dtype if narrow else None, non_blocking=True)
+        return batch.to(device, dtype if narrow else None, non_blocking=True, copy=copied)
+    inside = partial(moved, device=device, dtype=dtype, copied=copied)
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(moved(part, device, dtype) for part in batch))
+        return type(batch)(*map(inside, batch))
     if isinstance(batch, tuple | list):
-        return type(batch)(moved(part, device, dtype) for part in batch)
+        return type(batch)(map(inside, batch))
     if type(batch) is dict:
-        return {key: moved(part, device, dtype) for key, part in batch.items()}
+        return {key: inside(part) for key, part in batch.items()}
     if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
-        parts = {f.name: moved(getattr(batch, f.name), device, dtype) for f in dataclasses.fields(batch) if f.init}
+        parts = {f.name: inside(getattr(batch, f.name)) for f in dataclasses.fields(batch) if f.init}
         return dataclasses.replace(batch, **parts)
     if callable(getattr(batch, "to", None)):  # a tokenizer's or a graph library's own batch
-        return batch.to(device)
+        return (copy.deepcopy(batch) if copied else batch).to(device)
     if isinstance(batch, Mapping):
-        return {key: moved(part, device, dtype) for key, part in batch.items()}
+        return {key: inside(part) for key, part in batch.items()}
     return batch
 
 

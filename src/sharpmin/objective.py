@@ -13,44 +13,30 @@ batch's share of it whole and in pieces, and what the backward pass has not let 
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice, product, repeat
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from sharpmin import batching
-from sharpmin.batching import DEFAULT_BATCH, Data, check_batch_size
+from sharpmin.batching import DEFAULT_BATCH, Data, Pair, check_batch_size
 from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
 from sharpmin.errors import UsageError
 from sharpmin.losses import Loss, Scored, Sum, classification, summed
+from sharpmin.measurement import Measurement, Tally, check_examples
 from sharpmin.network import Host, Swapped
+from sharpmin.passes import Turn, turns
 from sharpmin.randomness import RandomStream
 from sharpmin.weights import layout
 
 __all__ = ["DEFAULT_BATCH", "Measurement", "Objective", "Precision", "Scored", "Sum", "classification"]
 
 Precision = Literal["float32", "bfloat16"]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Loss and accuracy at one theta.
-
-    Attributes:
-        loss: f(theta), the mean per-example loss.
-        accuracy: fraction of examples classified correctly; None where the loss function counts no hits, or the loss
-            is not finite: what is NaN classifies nothing.
-        examples: N.
-        non_finite: the first batch, counted from 0, whose loss is NaN or infinite; None where all are finite.
-
-    """
-
-    loss: float
-    accuracy: float | None
-    examples: int
-    non_finite: int | None = None
+Buffers = Mapping[str, Tensor]
+MEMORY = 2**31  # bytes of weight vectors held together
 
 
 class Objective:
@@ -127,27 +113,41 @@ class Objective:
         """f(theta), without a gradient."""
         return self.measure(theta).loss
 
-    @torch.no_grad()
     def measure(self, theta: Tensor) -> Measurement:
         """Loss and accuracy at theta [n].
 
         NaN and infinite losses are returned as they are, with the batch they came from.
         """
-        total, hits, examples, bad = 0.0, None, 0, None
-        random = RandomStream(self.device)
-        network = self.at(self.pieces(theta))
-        for index, batch in enumerate(random.through(self.batches())):
-            with random:
-                found = self.score(network, batch)
-            total += found.total.item()
-            examples += found.examples
-            if found.hits is not None:
-                hits = (hits or 0) + int(found.hits)
-            if bad is None and not found.total.isfinite():
-                bad = index
-        check_examples(examples)
-        accuracy = None if hits is None or bad is not None else hits / examples
-        return Measurement(total / examples, accuracy, examples, bad)
+        return self.measure_many([theta])[0]
+
+    @torch.no_grad()
+    def measure_many(
+        self, thetas: Iterable[Tensor], *, buffers: Iterable[Buffers] | None = None, memory: int = MEMORY
+    ) -> tuple[Measurement, ...]:
+        """Loss and accuracy at each theta [n]: what `measure` gives one by one, bit for bit (see `sharpmin.passes`).
+
+        Every batch is fetched once and evaluated at all of them. They may be made one by one, by a generator: as many
+        are held as fit into the budget, one at least, and each such group takes a pass over the data.
+
+        Args:
+            thetas: [n] each.
+            buffers: for each theta those that differ from the objective's own, as in `with_buffers`.
+            memory: budget in bytes, 8 for a weight. One more vector is alive while the next is made.
+
+        Example:
+            >>> from sharpmin import data
+            >>> toy = data.synthetic(train=64, test=16, shape=(4,), classes=3)
+            >>> f = Objective(nn.Linear(4, 3), toy.train)
+            >>> a, b = f.measure_many(f.theta + step for step in (0.0, 0.1))
+            >>> (a, b) == (f.measure(f.theta), f.measure(f.theta + 0.1))
+            True
+
+        """
+        points, own = iter(thetas), repeat({}) if buffers is None else iter(buffers)
+        many, found = max(1, memory // (8 * self.layout.size)), []
+        while measured := self._measured(islice(points, many), own):
+            found += measured
+        return tuple(found)
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """f(theta) and its gradient [n], from one pass over the data.
@@ -188,7 +188,9 @@ class Objective:
 
         Under "recalibrate" the gradient of f cannot be taken; around one theta this is what to differentiate.
         """
-        return self.with_buffers(self._estimated(self.pieces(theta)), batch_norm="running")
+        buffers = self.host.buffers(self._buffers)
+        self._estimate([self.pieces(theta)], [buffers])
+        return self.with_buffers(buffers, batch_norm="running")
 
     def with_buffers(self, buffers: Mapping[str, Tensor], *, batch_norm: Policy | None = None) -> "Objective":
         """The same f with other buffers than the model's own, such as another checkpoint's running statistics."""
@@ -216,9 +218,7 @@ class Objective:
             plain: do without the blocked computation, which has no second derivatives.
 
         """
-        again = self.batch_norm == "recalibrate"
-        buffers = self._estimated(weights) if again else self.host.buffers(self._buffers)
-        return self.host.with_tensors(weights, buffers, plain=plain)
+        return self._networks([weights], [{}], plain=plain)[0]
 
     def score(self, network: nn.Module, batch: Any) -> Sum:
         """What a batch adds to f, computed by `network` in evaluation mode under the BatchNorm policy."""
@@ -246,19 +246,44 @@ class Objective:
             channels_last=self.host.chain,  # another's model may count on the layout of its inputs
         )
 
+    def _measured(self, thetas: Iterator[Tensor], buffers: Iterator[Buffers]) -> list[Measurement]:
+        """Measure at all of the thetas over one pass."""
+        weights = [self.pieces(theta) for theta in thetas]
+        if not weights:
+            return []
+        networks = self._networks(weights, list(islice(buffers, len(weights))))
+        tallies = [Tally() for _ in networks]
+        for turn in self._turns(self.data, networks):
+            with turn.random:
+                tallies[turn.network].add(turn.number, self.score(networks[turn.network], turn.batch))
+        return [tally.measurement() for tally in tallies]
+
+    def _networks(
+        self, weights: Sequence[Mapping[str, Tensor]], given: Sequence[Buffers], *, plain: bool = False
+    ) -> list[Swapped]:
+        """The networks with these weights and these buffers, or under "recalibrate" with statistics of their own."""
+        buffers = [self.host.buffers(self.with_buffers(own)._buffers) for own in given]
+        if self.batch_norm == "recalibrate":
+            self._estimate(weights, buffers)
+        pairs = zip(weights, buffers, strict=True)
+        return [self.host.with_tensors(own, held, plain=plain) for own, held in pairs]
+
     @torch.no_grad()
-    def _estimated(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Every buffer, the running statistics estimated at these weights: the mean over the training batches."""
-        fresh = self.host.buffers(self._buffers)
-        for name in norms(self.model):
+    def _estimate(self, weights: Sequence[Mapping[str, Tensor]], buffers: Sequence[dict[str, Tensor]]) -> None:
+        """Write the running statistics at these weights to the buffers: the mean over the training batches."""
+        for held, name in product(buffers, norms(self.model)):
             for key, start in (("running_mean", 0), ("running_var", 1), ("num_batches_tracked", 0)):
-                fresh[f"{name}.{key}" if name else key].fill_(start)
-        network = self.host.with_tensors(weights, fresh, plain=True)
-        random = RandomStream(self.device)
-        for batch in random.through(self._read(self.calibration)):
-            with estimating(self.model), self._arithmetic(), random:
-                network.lend(self.loss, batch)
-        return fresh
+                held[f"{name}.{key}" if name else key].fill_(start)
+        pairs = zip(weights, buffers, strict=True)
+        networks = [self.host.with_tensors(own, held, plain=True) for own, held in pairs]
+        for turn in self._turns(self.calibration, networks):
+            with estimating(self.model), self._arithmetic(), turn.random:
+                networks[turn.network].lend(self.loss, turn.batch)
+
+    def _turns(self, data: Data, networks: Sequence[Swapped]) -> Iterator[Turn]:
+        """Show every batch to every network: a copy of its own, but of a pair, which no loss may write to anyway."""
+        own = partial(batching.moved, device=self.device, copied=not isinstance(data, Pair))
+        return turns(self._read(data), len(networks), RandomStream(self.device), copied=own)
 
 
 def check_depends(total: Tensor) -> None:
@@ -268,9 +293,3 @@ def check_depends(total: Tensor) -> None:
             "the loss does not depend on the weights: does the loss function call the model that it is given (not "
             "another one), and without torch.no_grad() or .detach()?"
         )
-
-
-def check_examples(examples: int) -> None:
-    """Raise a UsageError where a pass over the data met no example."""
-    if not examples:
-        raise UsageError("the data gave no examples: f needs at least one, and a generator can be read only once")

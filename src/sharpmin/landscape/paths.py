@@ -14,15 +14,20 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from torch import Tensor
 
 from sharpmin.batchnorm import Policy
 from sharpmin.errors import UsageError
-from sharpmin.objective import Measurement, Objective
+from sharpmin.landscape.points import measured
+from sharpmin.measurement import Measurement
+from sharpmin.objective import Objective
 from sharpmin.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Kind = Literal["line", "arc"]
 UNDECIDED = (
@@ -57,6 +62,12 @@ class Path:
     batch_norm: Policy
     batch_size: int | None
     precision: str
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw loss and accuracy, on matplotlib axes or on new ones."""
+        from sharpmin import plots
+
+        return plots.on_axes(lambda axis: plots.draw_path(axis, self), ax)
 
 
 def default_alphas(points: int = 25) -> tuple[float, ...]:
@@ -143,17 +154,18 @@ def path(
     if objective.undecided:
         warnings.warn(UNDECIDED, stacklevel=2)
     alphas = default_alphas() if alphas is None else tuple(float(alpha) for alpha in alphas)
-    found: list[Measurement] = []
-    for alpha in alphas:
-        f = objective if buffers is None else objective.with_buffers(between(*buffers, alpha, kind=kind))
-        found.append(f.measure(interpolate(theta_a, theta_b, alpha, kind=kind)))
-        progress(
-            "path",
-            len(found),
-            len(alphas),
-            unit="points",
-            note=f"alpha {alpha:+.3f}, loss {found[-1].loss:.4f}",
-        )
+
+    def tell(done: int, one: Measurement) -> None:
+        note = f"alpha {alphas[done - 1]:+.3f}, loss {one.loss:.4f}"
+        progress("path", done, len(alphas), unit="points", note=note)
+
+    found = measured(
+        objective,
+        lambda number: interpolate(theta_a, theta_b, alphas[number], kind=kind),
+        len(alphas),
+        buffers=None if buffers is None else lambda number: between(*buffers, alphas[number], kind=kind),
+        tell=tell,
+    )
     return Path(
         kind=kind,
         alphas=alphas,

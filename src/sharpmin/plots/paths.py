@@ -1,37 +1,21 @@
-"""Results drawn with matplotlib: each function takes numbers and gives Axes; nothing is computed here.
+"""Paths between two minimizers, drawn as in the authors' script.
 
-The parametric plot looks as in the authors' script: cross-entropy on the left axis in blue, accuracy in percent
-on the right in red, the training set solid, the test set dashed.
+Cross-entropy on the left axis in blue, accuracy in percent on the right in red, the training set solid, the test set
+dashed.
 """
 
 from math import nan
-from pathlib import Path as File
-from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sharpmin.landscape.paths import Path
-from sharpmin.measures import Density
 from sharpmin.paper.parametric import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
-from sharpmin.runs import written
+from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE
 
-LOSS_COLOUR, ACCURACY_COLOUR = "tab:blue", "tab:red"
-STYLE: dict[Any, Any] = {
-    "figure.figsize": (6.4, 4.4),
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "lines.linewidth": 1.6,
-    "legend.frameon": False,
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "sharpmin",
-}
+ENDS = ("theta_a", "theta_b")
 
 
 def parametric(plot: ParametricPlot, *, published: PublishedCurve | None = None) -> Figure:
@@ -65,7 +49,7 @@ def path(
     *,
     published: PublishedCurve | None = None,
     title: str = "",
-    ends: tuple[str, str] = ("theta_a", "theta_b"),
+    ends: tuple[str, str] = ENDS,
     loss_label: str = "Loss",
 ) -> Figure:
     """Draw loss (left axis) and, where there is one, accuracy (right axis) along a path.
@@ -91,19 +75,32 @@ def path(
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained")
         loss_axis = figure.add_subplot()
-        accuracy_axis = loss_axis.twinx()
-        if published is not None:
-            draw_published(loss_axis, accuracy_axis, published)
-        draw(loss_axis, accuracy_axis, train, "-", label="Train")
-        if test is not None:
-            draw(loss_axis, accuracy_axis, test, "--", label="Test")
-        label_axes(loss_axis, accuracy_axis, train, ends)
-        loss_axis.set_ylabel(loss_label, color=LOSS_COLOUR)
-        accuracy_axis.set_visible(any(accuracy is not None for accuracy in train.accuracies))
+        draw_path(loss_axis, train, test, published=published, ends=ends, loss_label=loss_label)
         loss_axis.set_title(title, fontsize=9)
         handles, labels = loss_axis.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
     return figure
+
+
+def draw_path(
+    loss_axis: Axes,
+    train: Path,
+    test: Path | None = None,
+    *,
+    published: PublishedCurve | None = None,
+    ends: tuple[str, str] = ENDS,
+    loss_label: str = "Loss",
+) -> None:
+    """Draw on axes: loss on these, accuracy on new ones to their right."""
+    accuracy_axis = loss_axis.twinx()
+    if published is not None:
+        draw_published(loss_axis, accuracy_axis, published)
+    draw(loss_axis, accuracy_axis, train, "-", label="Train")
+    if test is not None:
+        draw(loss_axis, accuracy_axis, test, "--", label="Test")
+    label_axes(loss_axis, accuracy_axis, train, ends)
+    loss_axis.set_ylabel(loss_label, color=LOSS_COLOUR)
+    accuracy_axis.set_visible(any(accuracy is not None for accuracy in train.accuracies))
 
 
 def draw(loss_axis: Axes, accuracy_axis: Axes, curve: Path, line: str, *, label: str) -> None:
@@ -145,39 +142,3 @@ def title(plot: ParametricPlot) -> str:
     epochs = f"{plot.final['small_batch'].epoch} and {plot.final['large_batch'].epoch} epochs"
     arc = ", curved path" if plot.job.path == "arc" else ""
     return f"{plot.job.network} on {data}{subset}, {epochs}{arc}"
-
-
-def density(found: Density, *, title: str = "") -> Figure:
-    """Draw a spectral density, its height on a logarithmic axis.
-
-    Args:
-        found: what `sharpmin.measures.density` gave.
-        title: above the axes.
-
-    Returns:
-        A figure with one pair of axes, not registered with pyplot; shaded, one standard error over the runs.
-
-    Source: Ghorbani, Krishnan and Xiao 2019, Figure 2.
-
-    """
-    grid, height, error = (t.numpy() for t in (found.grid, found.density, found.standard_error))
-    floor = height.max() * 1e-6
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(layout="constrained")
-        axis = figure.add_subplot()
-        axis.fill_between(
-            grid, (height - error).clip(floor), (height + error).clip(floor), color=LOSS_COLOUR, alpha=0.25
-        )
-        axis.semilogy(grid, height.clip(floor), color=LOSS_COLOUR)
-        axis.set_xlabel(f"eigenvalue of the {found.matrix.replace('hessian', 'Hessian')}")
-        axis.set_ylabel("share of the eigenvalues per unit")
-        axis.set_title(title, fontsize=9)
-    return figure
-
-
-def save(figure: Figure, *files: File) -> None:
-    """Write a figure in the format of each file's suffix; the same numbers give the same bytes."""
-    for file in files:
-        undated = {"CreationDate": None} if file.suffix == ".pdf" else None
-        with matplotlib.rc_context(STYLE), written(file) as beside:
-            figure.savefig(beside, metadata=undated)

@@ -1,0 +1,60 @@
+"""The points of a landscape, evaluated a few at a time over one reading of the data.
+
+A group of eight brings the cost of reading the data down to an eighth, and is handed on as soon as it is finished: who
+keeps it loses at most one group to a kill. Held at once are the vectors of a group, fewer where they are very long (see
+`Objective.measure_many`), and nothing grows with the number of points.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from torch import Tensor
+
+from sharpmin.measurement import Measurement
+from sharpmin.objective import Objective
+
+TOGETHER = 8
+After: TypeAlias = Callable[[Sequence[Measurement]], None]
+
+
+def nothing(found: Sequence[Measurement]) -> None:
+    """Keep nothing."""
+
+
+def measured(
+    objective: Objective,
+    theta: Callable[[int], Tensor],
+    points: int,
+    *,
+    buffers: Callable[[int], Mapping[str, Tensor]] | None = None,
+    found: Sequence[Measurement] = (),
+    after: After = nothing,
+    tell: Callable[[int, Measurement], None] = lambda number, one: None,
+) -> list[Measurement]:
+    """Evaluate f at every point of a list, in order.
+
+    Args:
+        objective: f.
+        theta: makes the weights [n] of a point from its number, counted from 0.
+        points: how many there are.
+        buffers: those of a point, where they are not the model's own.
+        found: the first points, measured earlier; they are not measured again.
+        after: given everything measured so far, after each group.
+        tell: given the number of points done and the last of them, for each.
+
+    Example:
+        >>> from sharpmin import data
+        >>> toy = data.synthetic(train=64, test=16, shape=(4,), classes=3)
+        >>> f = Objective(torch.nn.Linear(4, 3), toy.train)
+        >>> len(measured(f, lambda number: f.theta + number, 3))
+        3
+
+    """
+    done = list(found)
+    while len(done) < points:
+        group = range(len(done), min(len(done) + TOGETHER, points))
+        done += objective.measure_many(map(theta, group), buffers=None if buffers is None else map(buffers, group))
+        after(done)
+        for number in group:
+            tell(number + 1, done[number])
+    return done

@@ -1,0 +1,34 @@
+"""Results drawn with matplotlib: numbers in, a figure out; nothing is computed here."""
+
+from sharpmin.plots.curves import curve, draw_curve
+from sharpmin.plots.density import density, draw_density
+from sharpmin.plots.lines import draw_lines, lines
+from sharpmin.plots.paths import draw, draw_path, draw_published, label_axes, parametric, path, title
+from sharpmin.plots.planes import draw_plane, plane
+from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE, on_axes, save
+from sharpmin.plots.training import draw_training_curves, training_curves
+
+__all__ = [
+    "ACCURACY_COLOUR",
+    "LOSS_COLOUR",
+    "STYLE",
+    "curve",
+    "density",
+    "draw",
+    "draw_curve",
+    "draw_density",
+    "draw_lines",
+    "draw_path",
+    "draw_plane",
+    "draw_published",
+    "draw_training_curves",
+    "label_axes",
+    "lines",
+    "on_axes",
+    "parametric",
+    "path",
+    "plane",
+    "save",
+    "title",
+    "training_curves",
+]
