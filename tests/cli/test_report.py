@@ -1,0 +1,41 @@
+"""`sharpmin report`: what it says and leaves, and how it fails."""
+
+import pytest
+
+from report.made import run_folder, runs
+from sharpmin.cli import run
+
+
+def test_it_says_the_verdict_and_leaves_one_file(tmp_path, capsys):
+    file = tmp_path / "out" / "page.html"
+    assert run(["report", *map(str, runs(tmp_path)), "-o", str(file)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith("and it generalises worse.")
+    assert said[1] == f"Report saved as {file}"
+    assert said[0] in file.read_text()
+    assert [p.name for p in file.parent.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        ([], 2, "give run folders"),
+        (["missing"], 1, "cannot read missing"),
+        (["."], 1, "is not a run folder"),
+        (["RUN", "-o", "RUN/settings.json/page.html"], 1, "cannot write"),
+    ],
+)
+def test_what_cannot_be_done(tmp_path, monkeypatch, capsys, arguments, code, says):
+    monkeypatch.chdir(tmp_path)
+    folder = run_folder(tmp_path / "runs")
+    assert run(["report", *(argument.replace("RUN", str(folder)) for argument in arguments)]) == code
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+def test_help(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["report", "--help"]) == 0
+    assert "--out" in capsys.readouterr().out
