@@ -1,51 +1,90 @@
 """The estimate of a training step's memory against a measured peak, and the sentence where it does not fit."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 import torch
+from torch import nn
 
 from cases import shallow
+from sharpmin.checkpointing import KEEPS, StageMemory
 from sharpmin.errors import SharpminError
-from sharpmin.memory import StepMemory, check_fits, estimate
+from sharpmin.memory import StepMemory, check_fits, estimate, saved_per_example
 from sharpmin.zoo import build
 
-STEP = """
-from pathlib import Path
-import torch
-from sharpmin.data import synthetic
-from sharpmin.training import TrainConfig, train
+BATCH = 256
+STEP = f"""
+import json, sys, torch
+from sharpmin import runtime
+from sharpmin.blocked import Blocked, alike
+from sharpmin.timing import TrainingStep
 from sharpmin.zoo import build
 
-torch.set_num_threads(1)
-data = synthetic(train=320, test=1).train
-for batch in (64, 320):
-    train(build("C1", seed=0), data, TrainConfig(batch_size=batch, epochs=1))
-    print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024)
+runtime.tune(threads=1)
+model = build("C1", seed=0)
+step = TrainingStep(Blocked(model, keep=alike(model, sys.argv[1])), (3, 32, 32), 10)
+before = runtime.resident_memory()
+step.seconds({BATCH})
+print(json.dumps([before, runtime.peak_memory()]))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak where Linux keeps it")
-def test_bytes_per_example_of_c1_are_those_measured():
-    small, large = map(int, subprocess.check_output([sys.executable, "-c", STEP], text=True).split())
+def test_the_peak_is_that_of_a_step_in_a_process_of_its_own():
     memory = estimate(build("C1", seed=0), torch.rand(3, 32, 32))
-    assert 0.5 < memory.per_example / ((large - small) / (320 - 64)) < 2
-    assert 0.5 < memory.needed(320) / large < 2
+    measured, foretold = {}, {}
+    for keep in ("all", "inputs"):
+        output = subprocess.check_output([sys.executable, "-c", STEP, keep], text=True)
+        before, measured[keep] = json.loads(output)
+        foretold[keep] = before + memory.needed(BATCH, (keep,) * len(memory.stages))
+        assert 1 / 1.5 < foretold[keep] / measured[keep] < 1.5
+    saved = measured["all"] - measured["inputs"]
+    assert saved > 0
+    assert 1 / 3 < (foretold["all"] - foretold["inputs"]) / saved < 3  # of two peaks: pages come and go
 
 
 def test_what_fits_is_what_is_needed_turned_round():
-    memory = StepMemory(per_example=10, fixed=1000)
-    assert memory.fits(memory.needed(77)) == 77
-    assert memory.fits(memory.needed(77) - 1) == 76
+    memory = StepMemory(fixed=1000, inputs=1, stages=(StageMemory(dict.fromkeys(KEEPS, 10), joined=False),), block=4)
+    least = ("inputs",)
+    assert memory.needed(77, least) == 1000 + 2 * 77 + 77 * 10 + 2 * 4 * 10
+    assert memory.fits(memory.needed(77, least)) == 77
+    assert memory.fits(memory.needed(77, least) - 1) == 76
     assert memory.fits(5) == 0
 
 
-def test_the_estimate_disturbs_nothing():
-    model, before = shallow(), torch.get_rng_state()
+@pytest.mark.parametrize(
+    "model", [shallow(), nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten()).double()]
+)
+def test_the_estimate_disturbs_nothing(model):
+    before, state = torch.get_rng_state(), {name: tensor.clone() for name, tensor in model.state_dict().items()}
     estimate(model, torch.rand(2, 8, 8, dtype=torch.float64, generator=torch.Generator()))
     assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_network_that_does_not_go_in_blocks_keeps_everything():
+    """Two linear layers and a square keep their inputs: 4, 3 and 3 numbers an example."""
+
+    class Square(nn.Module):
+        def forward(self, x):
+            return x**2
+
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3), Square())
+    assert saved_per_example(model, torch.rand(4)) == 4 * (4 + 3 + 3)
+    memory = estimate(model, torch.rand(4))
+    assert memory.needed(10**6, memory.chosen(10**6, available=0)) == memory.needed(10**6, ("all",))
+
+
+def test_bfloat16_takes_less():
+    model, example = build("C1", seed=0), torch.rand(3, 32, 32)
+    wide, narrow = (
+        sum(stage.kept["all"] for stage in estimate(model, example, precision=precision).stages)
+        for precision in ("float32", "bfloat16")
+    )
+    assert 0.4 < narrow / wide < 0.8
 
 
 def refused(batch_size, available):
@@ -56,12 +95,19 @@ def refused(batch_size, available):
 
 
 def test_too_large_a_batch_says_what_would_fit_and_that_does():
-    said = refused(5000, 2 * 2**30)
-    assert "a batch of 5000 needs about" in said
+    said = refused(20_000, 2 * 2**30)
+    assert "a batch of 20000 needs about" in said
     assert "2.0 GiB are free" in said
     fits = int(said.split("--large-batch ")[1].split()[0])
-    assert 0 < fits < 5000
+    assert 5000 < fits < 20_000
     check_fits(build("C1", seed=0), torch.rand(3, 32, 32), fits, available=2 * 2**30, flag="")
+
+
+def test_what_fits_only_if_computed_again_is_not_refused():
+    model, example = build("C1", seed=0), torch.rand(3, 32, 32)
+    memory = estimate(model, example)
+    assert memory.needed(5000, ("all",) * len(memory.stages)) > 2 * 2**30
+    check_fits(model, example, 5000, available=2 * 2**30, flag="")
 
 
 def test_where_nothing_fits_no_batch_is_offered():

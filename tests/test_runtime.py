@@ -80,3 +80,21 @@ def test_the_environment_names_what_numbers_depend_on():
     assert found["torch"] == torch.__version__
     assert (found["device"], found["threads"], found["allocator"]) == ("cpu", 2, "kept")
     json.dumps(found)
+
+
+FREED = """
+import json, torch
+from sharpmin import runtime
+runtime.tune(threads=1)
+big = torch.ones(2**26)
+before, held = runtime.freed_memory(), runtime.resident_memory()
+del big
+print(json.dumps([before, runtime.freed_memory(), held, runtime.peak_memory()]))
+"""
+
+
+@pytest.mark.skipif(not runtime.has_glibc(), reason="asks glibc")
+def test_memory_that_the_allocator_kept_is_known_to_be_free():
+    before, after, held, peak = json.loads(subprocess.check_output([sys.executable, "-c", FREED], text=True))
+    assert after - before > 0.99 * 2**28
+    assert peak >= held > 2**28

@@ -14,11 +14,17 @@ is read once and never stored (channels with gamma < 0 are negated around the po
 
 The result is the function and the gradient of the plain network to rounding (tests/test_blocked.py). Second
 derivatives are not supported here: take those of the plain model.
+
+A batch that does not fit into memory is not made smaller, for BatchNorm would see the difference. Its stages keep less
+for the backward pass instead and compute it again, block by block: the moments of the whole batch are known by then, so
+this is exact too. See `sharpmin.checkpointing` for what is kept, and `Blocked.chosen` for who decides.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from itertools import pairwise
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import torch
@@ -26,10 +32,16 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
+from sharpmin.checkpointing import KEEPS, Keep, StageMemory, as_it_is, choose, keeping
+from sharpmin.held import LiveBytes, SavedBytes
+from sharpmin.runtime import available_memory
+
 BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d
+Part: TypeAlias = tuple[int, int, Tensor, Tensor]  # of one block: examples, positions, mean, variance
 
 PER_EXAMPLE = (nn.Conv2d, nn.Linear, nn.ReLU, nn.Dropout, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Identity)
 BLOCK = 128  # images; C1 on two cores, float32: 64 to 256 are within noise of each other
+SHARE = 0.9  # of the free memory; the rest is for the gradient, Adam's moments and the gaps between blocks
 
 
 class Moments(torch.autograd.Function):
@@ -118,6 +130,8 @@ class Blocked(nn.Module):
     Args:
         model: a chain for which `can_block` holds; it is wrapped, not copied.
         block: images per block up to the first `Flatten`; the dense layers after it take the batch whole.
+        memory: bytes that the activations of a step may take; by default what is free when the step begins.
+        keep: what each stage keeps for the backward pass; by default as much as fits into `memory`.
 
     Example:
         >>> from sharpmin.zoo import build
@@ -127,40 +141,131 @@ class Blocked(nn.Module):
 
     """
 
-    def __init__(self, model: nn.Sequential, *, block: int = BLOCK) -> None:
+    def __init__(
+        self,
+        model: nn.Sequential,
+        *,
+        block: int = BLOCK,
+        memory: float | None = None,
+        keep: Sequence[Keep] | None = None,
+    ) -> None:
         super().__init__()
-        self.model = model
-        self.block = block
+        self.model, self.block = model, block
+        self.memory, self.keep = memory, keep
+        self.whole: float = 0  # bytes per example where everything is kept, once known
+        self.stages: tuple[StageMemory, ...] = ()  # the same stage by stage, once needed
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the batch x."""
-        chain = stages(self.model)
-        blocks, moments = list(x.split(self.block)), None
-        for stage, following in pairwise([*chain, Stage()]):
-            blocks, moments = advance(stage, following.norm, blocks, moments)
+        *_, blocks = self.advancing(x, self.chosen(x))
         return torch.cat(blocks)
+
+    def chosen(self, x: Tensor) -> tuple[Keep, ...]:
+        """What each stage keeps of the batch x: everything where x is one block or no gradient will be asked for."""
+        if self.keep is not None:
+            return tuple(self.keep)
+        everything = alike(self.model, "all")
+        if len(x) <= self.block or not torch.is_grad_enabled():
+            return everything
+        budget = free_memory() if self.memory is None else self.memory
+        self.whole = self.whole or self.saved(x)
+        if self.whole * (len(x) + self.block) <= budget:
+            return everything
+        self.stages = self.stages or self.measured(x)
+        return choose(self.stages, len(x), budget, block=self.block)
+
+    def saved(self, x: Tensor) -> float:
+        """Bytes per example that autograd saves where everything is kept, from a few of the examples of x."""
+        batches, totals = few_and_more(x), []
+        for batch in batches:
+            with torch.random.fork_rng(devices=[]), SavedBytes(self.parameters()) as found:
+                *_, held = self.advancing(batch, alike(self.model, "all"))
+            totals.append(found.total)
+            del held
+        return (totals[1] - totals[0]) / (len(batches[1]) - len(batches[0]))
+
+    def measured(self, x: Tensor) -> tuple[StageMemory, ...]:
+        """Bytes per example that each stage holds, however much it keeps, from a few of the examples of x."""
+        few, more = few_and_more(x)
+        kept: dict[Keep, list[float]] = {}
+        for keep in KEEPS:
+            _, before, after = (self._held(batch, keep) for batch in (few, few, more))  # the first warms up
+            up_to = [(b - a) / (len(more) - len(few)) for a, b in zip(before, after, strict=True)]
+            kept[keep] = [b - a for a, b in pairwise([0.0, *up_to])]
+        joined = accumulate(any(isinstance(layer, nn.Flatten) for layer in s.layers) for s in stages(self.model))
+        return tuple(StageMemory({how: kept[how][i] for how in KEEPS}, bool(j)) for i, j in enumerate(joined))
+
+    def advancing(self, x: Tensor, keep: Sequence[Keep]) -> Iterator[list[Tensor]]:
+        """Send the batch through stage by stage, and give its blocks after each."""
+        blocks, moments = list(x.split(self.block)), None
+        for (stage, following), how in zip(pairwise([*stages(self.model), Stage()]), keep, strict=True):
+            blocks, moments = advance(stage, following.norm, blocks, moments, how)
+            yield blocks
+
+    def _held(self, x: Tensor, keep: Keep) -> list[int]:
+        """Bytes held after each stage of a forward pass, beside the batch."""
+        with torch.random.fork_rng(devices=[]), LiveBytes(x) as live:
+            return [live.alive for _ in self.advancing(x, alike(self.model, keep))]
+
+
+def alike(model: nn.Sequential, keep: Keep) -> tuple[Keep, ...]:
+    """The same for every stage."""
+    return (keep,) * len(stages(model))
+
+
+def free_memory() -> float:
+    """Bytes that the activations of a step may take: most of what is free."""
+    available = available_memory()
+    return math.inf if available is None else SHARE * available
+
+
+def few_and_more(x: Tensor) -> tuple[Tensor, Tensor]:
+    """One example of x, and three, in memory of their own."""
+    one, three = (x[:1].repeat(count, *[1] * (x.dim() - 1)) for count in (1, 3))
+    return one, three
 
 
 def advance(
-    stage: Stage, norm: BatchNorm | None, blocks: list[Tensor], moments: tuple[Tensor, Tensor] | None
+    stage: Stage,
+    norm: BatchNorm | None,
+    blocks: list[Tensor],
+    moments: tuple[Tensor, Tensor] | None,
+    keep: Keep,
 ) -> tuple[list[Tensor], tuple[Tensor, Tensor] | None]:
     """Send every block through one stage; give the blocks before the next BatchNorm and their joint moments."""
+    if keep != "all":
+        stage = replace(stage, norm=stage.norm and as_it_is(stage.norm), layers=[*map(as_it_is, stage.layers)])
     before, after = until_flatten(stage.layers)
+    gamma = None if norm is None else norm.weight
+    each = keeping(keep, partial(sent, stage.norm, before, stage.pool_ahead, None if after else gamma))
     outputs, parts = [], []
     for i, z in enumerate(blocks):
         blocks[i] = z.new_empty(0)  # let go of the input as soon as nobody needs it
-        if stage.norm is not None and moments is not None:
-            z = Normalise.apply(z, *moments, stage.norm.weight, stage.norm.bias, stage.norm.eps)
-        z = run(before, z)
-        if norm is not None and not after:
-            parts.append((len(z), z[0, 0].numel(), *Moments.apply(z)))
-            z = pool_monotone(stage.pool_ahead, z, norm.weight)
+        z, part = each(z, *(moments or ()))
         outputs.append(z)
+        parts.append(part)
     if after:
-        outputs = [run(after, torch.cat(outputs))]
-        if norm is not None:
-            parts = [(len(outputs[0]), 1, *Moments.apply(outputs[0]))]
-    return outputs, merge(parts) if parts else None
+        z, part = keeping(keep, partial(sent, None, after, None, gamma))(torch.cat(outputs))
+        outputs, parts = [z], [part]
+    return outputs, None if gamma is None else merge(parts)
+
+
+def sent(
+    norm: BatchNorm | None,
+    layers: Iterable[nn.Module],
+    pool: nn.Module | None,
+    gamma: Tensor | None,
+    z: Tensor,
+    *moments: Tensor,
+) -> tuple[Tensor, Part | None]:
+    """What leaves a stage of the block z, and the block's own moments where a BatchNorm of scale gamma follows."""
+    if norm is not None:
+        z = Normalise.apply(z, *moments, norm.weight, norm.bias, norm.eps)
+    z = run(layers, z)
+    if gamma is None:
+        return z, None
+    part = (len(z), z[0, 0].numel(), *Moments.apply(z))
+    return pool_monotone(pool, z, gamma), part
 
 
 def until_flatten(layers: list[nn.Module]) -> tuple[list[nn.Module], list[nn.Module]]:
@@ -188,8 +293,8 @@ def pool_monotone(pool: nn.Module | None, z: Tensor, gamma: Tensor) -> Tensor:
     return pool(z * sign) * sign
 
 
-def merge(parts: list[tuple[int, int, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Mean and variance of the whole from (examples, positions, mean, variance) of each block, in float64."""
+def merge(parts: Sequence[Part]) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the whole from those of each block, in float64."""
     if len(parts) == 1:
         return parts[0][2], parts[0][3]
     counts = torch.tensor([examples * positions for examples, positions, _, _ in parts], dtype=torch.float64)

@@ -1,65 +1,112 @@
 """How much memory a training step takes, known before it is started.
 
-Autograd says itself what it keeps for the backward pass: `saved_tensors_hooks` sees every tensor saved. Two
-small batches give the bytes per example and the fixed part, and the rest is a straight line in the batch.
+Autograd says itself what it keeps for the backward pass. A few examples, and some more, give the bytes per example and
+stage; the rest is a straight line in the batch. A network that goes in blocks (`sharpmin.blocked`) can keep less and
+compute again; of any other everything is kept.
 """
 
+import copy
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from sharpmin.blocked import Blocked, can_block
+from sharpmin.blocked import BLOCK, Blocked, can_block
+from sharpmin.checkpointing import KEEPS, Keep, StageMemory, choose, peak
 from sharpmin.errors import SharpminError
+from sharpmin.held import SavedBytes
+from sharpmin.objective import Precision
 
-WORKING = 1.2  # gradients and one block's intermediates in flight, beside what is kept
-FIXED = 600 * 2**20  # interpreter, PyTorch, thread stacks
+WORKING = 1.2  # gradients and intermediates in flight, beside what is kept
+WORKSPACE = 128 * 2**20  # of the convolutions, and thread stacks
+MOST = 10**9  # examples
 
 
 @dataclass(frozen=True)
 class StepMemory:
-    """Bytes of one training step as a line in the batch size."""
+    """Bytes that a training step takes at any batch size, beside the process, its weights and its data.
 
-    per_example: float
+    Attributes:
+        fixed: what does not depend on the batch: the gradient, Adam's moments, workspaces.
+        inputs: bytes per example of the batch itself.
+        stages: what each stage of the network keeps.
+        block: examples computed at a time; 0 where the estimate of the stages has what is in flight.
+
+    """
+
     fixed: float
+    inputs: float
+    stages: tuple[StageMemory, ...]
+    block: int
 
-    def needed(self, batch_size: int) -> float:
-        """Bytes needed at this batch size."""
-        return self.fixed + self.per_example * batch_size
+    def needed(self, batch_size: int, keep: tuple[Keep, ...]) -> float:
+        """Bytes needed at this batch size where the stages keep so much."""
+        return self.beside(batch_size) + peak(self.stages, keep, batch_size, block=self.block)
+
+    def chosen(self, batch_size: int, available: float) -> tuple[Keep, ...]:
+        """What each stage would keep."""
+        return choose(self.stages, batch_size, available - self.beside(batch_size), block=self.block)
+
+    def beside(self, batch_size: int) -> float:
+        """Bytes needed beside the activations."""
+        return self.fixed + 2 * self.inputs * batch_size  # as picked, and laid out for the convolutions
 
     def fits(self, available: float) -> int:
-        """The largest batch that fits in so many bytes."""
-        return max(0, int((available - self.fixed) / self.per_example))
+        """The largest batch that fits in so many bytes, however much is computed again."""
+        least = (KEEPS[-1],) * len(self.stages)
+        return bisect_right(range(1, MOST), available, key=lambda size: self.needed(size, least))
 
 
-def estimate(model: nn.Module, example: Tensor) -> StepMemory:
-    """Estimate the memory of a training step of `model` on inputs like `example` (without the batch)."""
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    small, large = (kept_for_backward(model, example.expand(n, *example.shape)) for n in (2, 6))
-    per_example = (large - small) / 4
-    return StepMemory(WORKING * per_example, FIXED + 4 * weights)  # weights, gradient, Adam's two moments
+def estimate(model: nn.Module, example: Tensor, *, precision: Precision = "float32") -> StepMemory:
+    """Estimate the memory of a training step of `model` on inputs like `example` (without the batch).
+
+    Example:
+        >>> from sharpmin.zoo import build
+        >>> memory = estimate(build("C1", seed=0), torch.rand(3, 32, 32))
+        >>> memory.chosen(5000, available=16 * 2**30)
+        ('all', 'all', 'all', 'all', 'all')
+        >>> memory.chosen(5000, available=3.5 * 2**30)
+        ('products', 'all', 'all', 'all', 'all')
+
+    """
+    inputs = example.numel() * example.element_size()
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        if can_block(model):
+            stages = Blocked(model).measured(batch_of(example))  # type: ignore[arg-type]
+            return StepMemory(fixed(model), inputs, stages, BLOCK)
+        per_example = WORKING * saved_per_example(model, example)
+    return StepMemory(fixed(model), inputs, (StageMemory(dict.fromkeys(KEEPS, per_example), joined=False),), block=0)
 
 
-def kept_for_backward(model: nn.Module, batch: Tensor) -> int:
-    """Bytes autograd keeps for the backward pass of a batch, the weights themselves left out."""
-    network = Blocked(model) if can_block(model) else model  # type: ignore[arg-type]
-    seen = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    total = 0
+def fixed(model: nn.Module) -> float:
+    """Bytes of a step that do not depend on the batch: the gradient, Adam's two moments, workspaces."""
+    return WORKSPACE + 3 * weight_bytes(model)
 
-    def count(tensor: Tensor) -> Tensor:
-        nonlocal total
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in seen:
-            seen.add(storage.data_ptr())
-            total += storage.nbytes()
-        return tensor
 
-    if batch.dim() == 4:
-        batch = batch.contiguous(memory_format=torch.channels_last)
-    with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
-        kept = network(batch)
-    del kept
-    return total
+def weight_bytes(model: nn.Module) -> int:
+    """Bytes of the weights."""
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+def saved_per_example(model: nn.Module, example: Tensor) -> float:
+    """Bytes per example that autograd saves for the backward pass where everything is kept."""
+    if can_block(model):
+        return Blocked(model).saved(batch_of(example))  # type: ignore[arg-type]
+    model, totals = copy.deepcopy(model), []  # running statistics move
+    batches = [batch_of(example, count) for count in (2, 6)]  # a BatchNorm does not train on one
+    for some in batches:
+        with torch.random.fork_rng(devices=[]), SavedBytes(model.parameters()) as found:
+            kept = model(some)
+        totals.append(found.total)
+        del kept
+    return (totals[1] - totals[0]) / (len(batches[1]) - len(batches[0]))
+
+
+def batch_of(example: Tensor, count: int = 1) -> Tensor:
+    """So many of the example, laid out as in training."""
+    batch = example.repeat(count, *[1] * example.dim())
+    return batch.contiguous(memory_format=torch.channels_last) if batch.dim() == 4 else batch
 
 
 def check_fits(model: nn.Module, example: Tensor, batch_size: int, *, available: int | None, flag: str) -> None:
@@ -69,13 +116,15 @@ def check_fits(model: nn.Module, example: Tensor, batch_size: int, *, available:
         SharpminError: the estimate is above what is available.
 
     """
-    if available is None:
+    per_example = 0 if available is None else WORKING * saved_per_example(model, example)
+    if available is None or fixed(model) + batch_size * per_example <= available:
         return
     memory = estimate(model, example)
-    if memory.needed(batch_size) > available:
+    needed = memory.needed(batch_size, memory.chosen(batch_size, available))
+    if needed > available:
         fits = memory.fits(available)
         raise SharpminError(
-            f"out of memory: a batch of {batch_size} needs about {memory.needed(batch_size) / 2**30:.1f} GiB and "
+            f"out of memory: a batch of {batch_size} needs about {needed / 2**30:.1f} GiB and "
             f"{available / 2**30:.1f} GiB are free; "
             + (f"{flag} {fits} would fit" if fits else "no batch would fit: free some memory")
         )

@@ -58,9 +58,14 @@ def available_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def has_glibc() -> bool:
+    """Whether this process has glibc's allocator."""
+    return platform.libc_ver()[0] == "glibc"
+
+
 def keep_freed_memory() -> str:
     """Tell glibc to keep freed blocks for the next layer; elsewhere do nothing and say so."""
-    if platform.libc_ver()[0] != "glibc":
+    if not has_glibc():
         return "left alone: not glibc"
     mallopt = ctypes.CDLL(None).mallopt
     kept = mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, ctypes.c_int(2**31 - 1))
@@ -86,7 +91,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def available_memory() -> int | None:
-    """Bytes of memory this process can still take: the kernel's estimate, within its control group."""
+    """Bytes of memory this process can still use: what the kernel has for it, and what its allocator keeps free."""
     limits = []
     try:
         with open("/proc/meminfo") as lines:
@@ -96,7 +101,40 @@ def available_memory() -> int | None:
             limits.append(int(limit.read()) - int(current.read()))
     except (OSError, KeyError, ValueError):
         pass  # not Linux, or no limit ("max")
-    return min(limits, default=None)
+    return min(limits) + freed_memory() if limits else None
+
+
+class Mallinfo2(ctypes.Structure):
+    """What glibc's mallinfo2 gives: ten counts, of which the ninth (fordblks) is the bytes in free blocks."""
+
+    _fields_ = [("counts", ctypes.c_size_t * 10)]
+
+
+def freed_memory() -> int:
+    """Bytes that this process has freed and its allocator has kept; 0 where there is no telling."""
+    if not has_glibc() or not hasattr(libc := ctypes.CDLL(None), "mallinfo2"):
+        return 0
+    libc.mallinfo2.restype = Mallinfo2
+    return libc.mallinfo2().counts[8]
+
+
+def resident_memory() -> int:
+    """Bytes of memory this process holds now; 0 where there is no telling."""
+    return status_bytes("VmRSS")
+
+
+def peak_memory() -> int:
+    """The most bytes of memory this process has held; 0 where there is no telling."""
+    return status_bytes("VmHWM")
+
+
+def status_bytes(field: str) -> int:
+    """A size from what Linux says of this process. (ru_maxrss would count the parent's at the start, too.)"""
+    try:
+        with open("/proc/self/status") as lines:
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+    except (OSError, StopIteration):
+        return 0
 
 
 def environment(*, device: torch.device) -> dict[str, Any]:
