@@ -1,7 +1,7 @@
 """Every example in a docstring runs and is true."""
 
 import doctest
-import importlib
+import importlib.util
 import inspect
 import pkgutil
 
@@ -11,7 +11,9 @@ from torch import nn
 
 import sharpmin
 
-MODULES = [m.name for m in pkgutil.walk_packages(sharpmin.__path__, "sharpmin.") if not m.name.endswith("__main__")]
+NEEDS = {"sharpmin.monitor.lightning": "lightning", "sharpmin.monitor.huggingface": "transformers"}
+ALL = [m.name for m in pkgutil.walk_packages(sharpmin.__path__, "sharpmin.") if not m.name.endswith("__main__")]
+MODULES = [name for name in ALL if importlib.util.find_spec(NEEDS.get(name, "sharpmin"))]
 PUBLIC = {name: getattr(sharpmin, name) for name in sharpmin.__all__}
 
 

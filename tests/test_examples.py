@@ -14,7 +14,7 @@ from sharpmin.cli import run
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--quiet", "--threads", "1"]
-GUIDES = ("your-own-model", "which-measure", "sharpness", "batchnorm")
+GUIDES = ("your-own-model", "which-measure", "sharpness", "batchnorm", "connect", "monitor")
 
 
 @pytest.fixture
@@ -82,6 +82,28 @@ def test_a_guide_runs(guide, here, capsys):
                 assert run([*shlex.split(line, comments=True)[1:], *QUICK]) == 0, capsys.readouterr().err
 
 
+def test_the_edge_of_stability_in_small(here, monkeypatch, capsys):
+    command = "edge.py --synthetic --examples 50 --steps 2 --every 1 --learning-rates 0.01 0.02 --threads 1 --out edge"
+    monkeypatch.setattr(sys, "argv", command.split())
+    runpy.run_path(str(ROOT / "examples" / "edge_of_stability.py"), run_name="__main__")
+    rows = [json.loads(line) for line in (here / "edge" / "learning-rate-0.02.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert rows[0]["loss"] > rows[2]["loss"]
+    assert all(row["evidence"]["lambda-max"]["converged"] for row in rows)
+    assert (here / "edge" / "figure.png").stat().st_size > 10_000
+    assert "learning rate 0.01: lambda_max from" in capsys.readouterr().out
+
+
 def test_the_guides_have_code():
     assert len(blocks("your-own-model", "python")) >= 5
     assert len(blocks("your-own-model", "sh")) >= 2
+
+
+def test_two_starting_points_are_aligned_and_connected(here, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["two_starts.py", "--epochs", "1"])
+    runpy.run_path(str(ROOT / "examples/two_starts.py"), run_name="__main__")
+    ends = [f"{ROOT}/examples/two_starts.py:make", "two_starts/first.pt", "two_starts/second.pt"]
+    assert run(["align", *ends, "-o", "aligned.safetensors", "--points", "2", *QUICK]) == 0
+    assert "in 5 groups" in capsys.readouterr().out
+    assert run(["connect", *ends[:2], "aligned.safetensors", "--epochs", "1", "--points", "2", *QUICK]) == 0
+    assert (here / "Figures" / "first-to-aligned-bezier.json").exists()

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from cases import examples, same_bits
+from sharpmin.alignment import align
 from sharpmin.batchnorm import FLAGS
 from sharpmin.determinism import randomness
-from sharpmin.landscape import path
+from sharpmin.landscape import CurveConfig, Grid, barrier, connect, lines, path, random_plane
 from sharpmin.measures import (
     adaptive_sharpness,
     density,
@@ -22,13 +23,20 @@ from sharpmin.measures import (
     spectrum,
     trace,
 )
+from sharpmin.monitor import Monitor
 from sharpmin.objective import Objective
 
 MEASURES = {
     "measure": lambda f: f.measure(f.theta + 1),
     "value_and_grad": lambda f: f.value_and_grad(f.theta + 1),
     "recalibrated": lambda f: f.recalibrated(f.theta),
+    "measure_many": lambda f: f.measure_many([f.theta, f.theta + 1]),
+    "plane": lambda f: random_plane(f, grid=Grid((0.0, 1.0), (0.0, 1.0))),
+    "lines": lambda f: lines(f, draws=2, alphas=[0, 1]),
     "path": lambda f: path(f, f.theta, f.theta + 1, alphas=[0, 0.5, 1]),
+    "barrier": lambda f: barrier(f, f.theta, f.theta + 1, alphas=[0, 0.5, 1]),
+    "connect": lambda f: connect(on_batches(f), f.theta, f.theta + 1, CurveConfig(epochs=1), points=2),
+    "align": lambda f: align(f.model, f.model.state_dict(), f.model.state_dict()),
     "sharpness": lambda f: sharpness(f),
     "subspace": lambda f: sharpness(f, subspace=3),
     "l2": lambda f: l2_sharpness(f, steps=3),
@@ -40,7 +48,13 @@ MEASURES = {
     "density": lambda f: density(f),
     "noise_scale": lambda f: noise_scale(f, estimator="batches", batch_size=2 if f.batch_norm == "running" else None),
     "randomness": randomness,
+    "monitor": lambda f: Monitor(f, measures=["loss", "distance", "lambda-max"])(0),
 }
+
+
+def on_batches(f):
+    """The same f, normalised by the batch."""
+    return f.with_buffers({}, batch_norm="batch")
 
 
 class Fragile(nn.Module):

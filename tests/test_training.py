@@ -55,6 +55,52 @@ def test_adam_equals_adam_by_hand(batch_size):
     np.testing.assert_allclose(found, adam_by_hand(problem, start, config), rtol=1e-9)
 
 
+TORCHS = {
+    "adam": lambda weights: torch.optim.Adam(weights, lr=0.05, eps=1e-8),
+    "sgd": lambda weights: torch.optim.SGD(weights, lr=0.05),
+    "sgd with momentum": lambda weights: torch.optim.SGD(weights, lr=0.05, momentum=0.9),
+    "adagrad": lambda weights: torch.optim.Adagrad(weights, lr=0.05, eps=1e-8),
+}
+
+
+@pytest.mark.parametrize("rule", TORCHS)
+def test_the_iterates_are_those_of_a_plain_loop_with_torchs_own_optimizer(rule):
+    config = TrainConfig(
+        batch_size=10, epochs=3, learning_rate=0.05, seed=7, optimizer=rule.split()[0], momentum=0.9 * (" " in rule)
+    )
+    problem, plain = softmax_regression(), softmax_regression()
+    found, expected = [], []
+    train(problem.model, problem.data, config, after_step=lambda step: found.append(weights(problem.model)))
+    optimizer = TORCHS[rule](plain.model.parameters())
+    for epoch in (1, 2, 3):
+        for picked in np.split(order(7, epoch, 23), [10, 20]):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(plain.model(plain.data.inputs[picked]), plain.data.targets[picked]).backward()
+            optimizer.step()
+            expected.append(weights(plain.model))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def weights(model):
+    return nn.utils.parameters_to_vector(model.parameters()).detach().numpy().copy()
+
+
+def test_steps_are_counted_from_the_start_of_the_training_also_when_it_goes_on():
+    counted, config = [], TrainConfig(batch_size=16, epochs=2)
+    half = train(network(), toy().train, replace(config, epochs=1), after_step=counted.append)
+    train(network(), toy().train, config, state=half, after_step=counted.append)
+    assert counted == list(range(1, 9))
+
+
+def test_a_run_is_named_as_before_there_was_a_choice_of_optimizers():
+    assert set(TrainConfig().settings()) == {
+        *("batch_size", "epochs", "learning_rate", "seed", "precision", "until_converged", "patience")
+    }
+    chosen = TrainConfig(optimizer="sgd", momentum=0.5).settings()
+    assert (chosen["optimizer"], chosen["momentum"]) == ("sgd", 0.5)
+    assert TrainConfig(optimizer="sgd").settings() != TrainConfig().settings()
+
+
 def test_the_history_holds_the_loss_as_trained_and_the_test_after_each_epoch():
     problem = softmax_regression()
     f = Objective(problem.model, problem.data)
@@ -80,9 +126,13 @@ def with_dropout():
     return deep(dtype=torch.float32), examples(30, 2, 7, 7, dtype=torch.float32)
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3])
-def test_resuming_after_any_epoch_gives_the_bits_of_one_run(stop):
-    config = TrainConfig(batch_size=8, epochs=4)
+RULES = {"adam": {}, "sgd": {}, "sgd with momentum": {"momentum": 0.9}, "adagrad": {}}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("stop", [1, 3])
+def test_resuming_after_any_epoch_gives_the_bits_of_one_run(stop, rule):
+    config = TrainConfig(batch_size=8, epochs=4, learning_rate=0.01, optimizer=rule.split()[0], **RULES[rule])
     model, data = with_dropout()
     whole = train(model, data, config)
     half = train(with_dropout()[0], data, replace(config, epochs=stop))
@@ -207,6 +257,9 @@ def test_progress_ends_with_all_examples():
         ({"learning_rate": float("nan")}, "above 0"),
         ({"seed": -1}, "seed -1"),
         ({"precision": "float16"}, "choose float32 or bfloat16"),
+        ({"optimizer": "lion"}, "unknown optimizer 'lion': choose one of adam, sgd, adagrad"),
+        ({"optimizer": "sgd", "momentum": 1.0}, "momentum 1.0: choose one from 0 to below 1"),
+        ({"momentum": 0.9}, "momentum 0.9 is of sgd: adam has none to choose"),
     ],
 )
 def test_settings_nobody_can_train_with(bad, says):

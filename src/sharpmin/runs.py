@@ -100,6 +100,12 @@ class Run:
         return known[0] if known else environment
 
 
+def place(parent: Path, name: str, settings: dict[str, Any]) -> Path:
+    """Where the run of these settings lies below `parent`."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+    return parent / f"{name}-{digest}"
+
+
 def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:
     """Open the run folder of these settings below `parent`, or begin it.
 
@@ -107,8 +113,7 @@ def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:
         RunError: the folder cannot be made, or holds settings that are not these.
 
     """
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
-    folder = parent / f"{name}-{digest}"
+    folder = place(parent, name, settings)
     file = folder / "settings.json"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)

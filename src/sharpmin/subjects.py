@@ -1,8 +1,8 @@
 """What the command line measures: f, and named points of its weight space.
 
-A subject is made of a run folder of ours, whose points are "SB" and "LB", or of somebody's task and checkpoints,
-named after their files. The points share one model: `at` loads a point's weights and buffers into it, so no more
-than one is in memory, and its running statistics and frozen weights are the point's own.
+A subject is made of a run folder of ours, whose points are "SB" and "LB" or, of a single training, "solution"; or of
+somebody's task and checkpoints, named after their files. The points share one model: `at` loads a point's weights and
+buffers into it, so no more than one is in memory, and its running statistics and frozen weights are the point's own.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ from sharpmin.weights import matching
 from sharpmin.zoo import build
 
 REGIMES = {"SB": "small_batch", "LB": "large_batch"}
+SINGLE = {"solution": "solution"}
 Load = Callable[[nn.Module], object]
 
 
@@ -97,8 +98,14 @@ class Subject:
         return objective.recalibrated(objective.theta) if objective.batch_norm == "recalibrate" else objective
 
 
-def settings_of(folder: Path) -> dict[str, Any]:
-    """The settings of a finished run of ours.
+def points_of(folder: Path) -> dict[str, str]:
+    """The points of a run by name, and their files: two minimizers, or the one of a single training."""
+    file = folder / "settings.json"
+    return SINGLE if file.exists() and "config" in read_json(file) else REGIMES
+
+
+def settings_of(folder: Path, points: Mapping[str, str] = REGIMES) -> dict[str, Any]:
+    """The settings of a finished run of ours that has these points.
 
     Raises:
         RunError: the folder is not a run, or its training is not finished.
@@ -106,20 +113,22 @@ def settings_of(folder: Path) -> dict[str, Any]:
     """
     if not (folder / "settings.json").exists():
         raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin plot made")
-    missing = [name for name in REGIMES.values() if not (folder / f"{name}.safetensors").exists()]
+    missing = [name for name in points.values() if not (folder / f"{name}.safetensors").exists()]
     if missing:
-        raise RunError(f"{folder} is not finished ({', '.join(missing)} missing): run its sharpmin plot again")
+        verb = "train" if points is SINGLE else "plot"
+        raise RunError(f"{folder} is not finished ({', '.join(missing)} missing): run its sharpmin {verb} again")
     return read_json(folder / "settings.json")
 
 
 def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
-    """The two minimizers of a run that was trained on `split`; f is the loss on its training set.
+    """The minimizers of a run that was trained on `split`; f is the loss on its training set.
 
     Raises:
         RunError: not a finished run, or a run on other data.
 
     """
-    settings = settings_of(folder)
+    named = points_of(folder)
+    settings = settings_of(folder, named)
     if settings["data"]["sha1"] != fingerprint(split):
         raise RunError(f"{folder} was trained on other data than {split.name} as it is here: name its own with --data")
     network, run = settings["network"], Run(folder)
@@ -128,7 +137,7 @@ def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
     def loading(name: str) -> Load:
         return lambda model: model.load_state_dict(run.load(name)[0])
 
-    points = {regime: loading(name) for regime, name in REGIMES.items()}
+    points = {point: loading(name) for point, name in named.items()}
     return Subject(network, model, split.train, classification, split.test, None, points, run, evaluation, network)
 
 

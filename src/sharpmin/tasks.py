@@ -62,17 +62,33 @@ def load_task(name: str) -> Task:
         TaskError: the user's own code raised; the exception is chained.
 
     """
-    place, _, function = name.rpartition(":")
-    if not place or not function.isidentifier():
-        raise UsageError(
-            f"{name!r} names no task: give package.module:function or file.py:function, whose call gives model and data"
-        )
-    made = called(name, attribute(module(name, place), place, function))
+    made = call(name, wanted="task", gives="model and data")
     if isinstance(made, Task):
         return made
     if not isinstance(made, tuple) or len(made) not in (2, 3) or not isinstance(made[0], nn.Module):
         raise UsageError(f"{name} returned {type(made).__name__}, not a model with its data: let it {SHAPE}")
     return Task(*made)
+
+
+def call(name: str, *, wanted: str, gives: str) -> Any:
+    """Import `package.module:function` (or `file.py:function`) and call it.
+
+    Args:
+        name: the module is looked for in the working directory first, then as Python does.
+        wanted: what such a function stands for, in a word.
+        gives: what its call gives, for the error.
+
+    Raises:
+        UsageError: no such module or function.
+        TaskError: the user's own code raised; the exception is chained.
+
+    """
+    place, _, function = name.rpartition(":")
+    if not place or not function.isidentifier():
+        raise UsageError(
+            f"{name!r} names no {wanted}: give package.module:function or file.py:function, whose call gives {gives}"
+        )
+    return called(name, attribute(module(name, place), place, function))
 
 
 def module(name: str, place: str) -> ModuleType:

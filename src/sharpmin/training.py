@@ -1,13 +1,14 @@
-"""Train a network with mini-batch Adam: one loop for small batches and large ones.
+"""Train a network with mini-batches: one loop for small ones and large ones, and for full-batch descent.
 
-Keras-1 defaults: learning rate 1e-3, betas 0.9 and 0.999, epsilon 1e-8, the data shuffled anew each epoch and
-the ragged last batch kept. All randomness of an epoch (its shuffle, its dropout) comes from (seed, epoch), so
-the loop may stop after any epoch and go on later, in another process, to the same bits.
+Adam as in the paper, or SGD, or Adagrad (`sharpmin.optimizers`); the data shuffled anew each epoch and the ragged last
+batch kept. All randomness of an epoch (its shuffle, its dropout) comes from (seed, epoch), so the loop may stop after
+any epoch and go on later, in another process, to the same bits.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ from sharpmin.blocked import Blocked, can_block
 from sharpmin.data import Examples
 from sharpmin.errors import DivergedError, UsageError
 from sharpmin.objective import Objective, Precision
+from sharpmin.optimizers import LEARNING_RATES, Rule, make, moments_of, named_copies, restore
 from sharpmin.progress import Progress, silent
 
+SINCE_ADAM = {"optimizer": "adam", "momentum": 0.0}  # settings that came later, at what was meant before
 REPORT_EVERY = 0.5  # seconds between two looks at the running loss (on a GPU each look waits for it)
 
 
@@ -30,11 +33,13 @@ class TrainConfig:
     Attributes:
         batch_size: examples per step.
         epochs: passes over the training set; with `until_converged`, the most it may take.
-        learning_rate: of Adam.
+        learning_rate: of the optimizer; its default is Adam's, see `LEARNING_RATES`.
         seed: of the shuffles and of dropout.
-        precision: arithmetic of the forward and backward pass; weights and Adam's moments are float32.
+        precision: arithmetic of the forward and backward pass; weights and moments are float32.
         until_converged: stop when the loss ceases to improve: see `has_converged`.
         patience: so many epochs without an improvement that counts, for `until_converged`.
+        optimizer: "adam", "sgd" or "adagrad".
+        momentum: of "sgd".
 
     """
 
@@ -45,6 +50,13 @@ class TrainConfig:
     precision: Precision = "float32"
     until_converged: bool = False
     patience: int = 10
+    optimizer: Rule = "adam"
+    momentum: float = 0.0
+
+    def settings(self) -> dict[str, Any]:
+        """The fields that a run folder is named by, alike for a run begun before there was a choice of optimizers."""
+        later = {name for name, meant in SINCE_ADAM.items() if getattr(self, name) == meant}
+        return {name: value for name, value in asdict(self).items() if name not in later}
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Everything a run needs to go on: the weights, Adam's moments by parameter name, and the history."""
+    """Everything a run needs to go on: the weights, the optimizer's moments by parameter name, and the history."""
 
     weights: dict[str, Tensor]
     moments: dict[str, Tensor] = field(default_factory=dict)
@@ -122,6 +134,7 @@ def train(
     state: State | None = None,
     device: torch.device | str = "cpu",
     after_epoch: Callable[[State], None] | None = None,
+    after_step: Callable[[int], object] | None = None,
     progress: Progress = silent,
     label: str = "train",
 ) -> State:
@@ -139,6 +152,8 @@ def train(
             bit, as that of one uninterrupted call.
         device: where to train.
         after_epoch: called with the state after each epoch, e.g. to save it.
+        after_step: called with the number of steps done, after each, while the model holds its weights; what it takes
+            is in the epoch's seconds.
         progress: told the number of examples done.
         label: the task's name in `progress`.
 
@@ -162,13 +177,16 @@ def train(
     check(config, examples=len(data))
     state = state or State(named_copies(model))
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = restore(model, config, state)
+    optimizer = make(config.optimizer, model, learning_rate=config.learning_rate, momentum=config.momentum)
+    restore(model, optimizer, weights=state.weights, moments=state.moments)
     data = Examples(data.inputs.to(device), data.targets.to(device))
     tester = None if test is None else Objective(model, test, batch_norm="batch", device=device)
     while state.epochs < config.epochs and not ended(config, state.history):
         number = state.epochs + 1
         began = time.perf_counter()
-        loss, accuracy = train_epoch(model, data, optimizer, config, epoch=number, progress=progress, label=label)
+        loss, accuracy = train_epoch(
+            model, data, optimizer, config, epoch=number, after_step=after_step, progress=progress, label=label
+        )
         seconds = time.perf_counter() - began
         tested = None if tester is None else tester.measure(tester.theta)
         line = Epoch(
@@ -202,6 +220,12 @@ def check(config: TrainConfig, *, examples: int) -> None:
         raise UsageError(f"learning rate {config.learning_rate}: it must be above 0")
     if config.precision not in ("float32", "bfloat16"):
         raise UsageError(f"unknown precision {config.precision!r}: choose float32 or bfloat16")
+    if config.optimizer not in LEARNING_RATES:
+        raise UsageError(f"unknown optimizer {config.optimizer!r}: choose one of {', '.join(LEARNING_RATES)}")
+    if not 0 <= config.momentum < 1:
+        raise UsageError(f"momentum {config.momentum}: choose one from 0 to below 1")
+    if config.momentum and config.optimizer != "sgd":
+        raise UsageError(f"momentum {config.momentum} is of sgd: {config.optimizer} has none to choose")
 
 
 def train_epoch(
@@ -211,6 +235,7 @@ def train_epoch(
     config: TrainConfig,
     *,
     epoch: int,
+    after_step: Callable[[int], object] | None,
     progress: Progress,
     label: str,
 ) -> tuple[float, float]:
@@ -226,6 +251,8 @@ def train_epoch(
             loss, hit = train_step(network, optimizer, data, picked.to(device), config.precision)
             losses[step] = loss * len(picked)
             hits += hit
+            if after_step is not None:
+                after_step((epoch - 1) * steps + step + 1)
             if time.perf_counter() - looked > REPORT_EVERY or step == steps - 1:
                 check_finite(losses[: step + 1], config, epoch=epoch)
                 done = (epoch - 1) * len(data) + step * config.batch_size + len(picked)
@@ -240,7 +267,7 @@ def train_epoch(
 def train_step(
     network: nn.Module, optimizer: torch.optim.Optimizer, data: Examples, picked: Tensor, precision: Precision
 ) -> tuple[Tensor, Tensor]:
-    """One step of Adam on the examples picked; their mean loss and number of hits, on the device."""
+    """One step of the optimizer on the examples picked; their mean loss and number of hits, on the device."""
     inputs, targets = data.inputs[picked], data.targets[picked]
     if inputs.dim() == 4:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -283,36 +310,3 @@ def diverged(what: str, config: TrainConfig, *, epoch: int, step: int) -> Diverg
         f"{what} at epoch {epoch}, step {step} (batch {config.batch_size}, learning rate {config.learning_rate:g}); "
         f"the state after epoch {epoch - 1} is kept: lower the learning rate, or train in float32"
     )
-
-
-def named_copies(model: nn.Module) -> dict[str, Tensor]:
-    """The trainable weights by name, copied to the CPU in their plain layout."""
-    return {name: plain_copy(p) for name, p in model.named_parameters()}
-
-
-def plain_copy(tensor: Tensor) -> Tensor:
-    """A contiguous copy on the CPU."""
-    return tensor.detach().to("cpu", copy=True).contiguous()
-
-
-def moments_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Adam's step count and moments, keyed `name.field`."""
-    return {
-        f"{name}.{key}": plain_copy(value)
-        for name, parameter in model.named_parameters()
-        for key, value in optimizer.state[parameter].items()
-    }
-
-
-@torch.no_grad()
-def restore(model: nn.Module, config: TrainConfig, state: State) -> torch.optim.Adam:
-    """Put a state's weights into the model and its moments into a new Adam."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, eps=1e-8, fused=True)
-    for name, parameter in model.named_parameters():
-        parameter.copy_(state.weights[name])
-        if f"{name}.step" in state.moments:  # a frozen or unused parameter has none
-            optimizer.state[parameter]["step"] = state.moments[f"{name}.step"].clone()
-            for key in ("exp_avg", "exp_avg_sq"):
-                moment = state.moments[f"{name}.{key}"]
-                optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(moment)
-    return optimizer

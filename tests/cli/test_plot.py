@@ -4,12 +4,15 @@ import errno
 import inspect
 import os
 import shutil
+from dataclasses import fields
 
 import pytest
 
 from sharpmin import runtime
 from sharpmin.cli import run
 from sharpmin.cli.plot import plot, redraw
+from sharpmin.cli.train import train
+from sharpmin.cli.training import Options
 from sharpmin.paper import parametric
 
 SETTINGS = "--data synthetic --train-size 60 --epochs 2 --small-batch 16 --points 4"
@@ -163,7 +166,7 @@ def test_a_full_disk(fails, tmp_path, monkeypatch):
 
 def test_too_little_memory(fails, monkeypatch):
     monkeypatch.setattr(parametric, "available_memory", lambda: 2**20)
-    assert "out of memory: a batch of 16 needs about 0.6 GiB" in fails(JOB, 1)
+    assert "out of memory: a batch of 16 needs about 0.1 GiB and 0.0 GiB are free" in fails(JOB, 1)
 
 
 def test_an_allocation_that_fails(fails, monkeypatch):
@@ -214,11 +217,14 @@ def test_the_traceback_is_shown_when_asked_for(monkeypatch):
         run(["plot", "-n", "C9"])
 
 
-@pytest.mark.parametrize("verb", [plot, redraw])
+@pytest.mark.parametrize("verb", [plot, train, redraw])
 def test_help_explains_every_option(verb, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert run([verb.__name__, "--help"]) == 0
     said = capsys.readouterr().out
-    for name in inspect.signature(verb).parameters:
+    shared = inspect.signature(verb).parameters.keys() & {"options"}
+    for name, text in [(name, verb.__doc__) for name in inspect.signature(verb).parameters.keys() - shared] + [
+        (field.name, Options.__doc__) for field in fields(Options) if shared
+    ]:
         assert f"--{name.replace('_', '-')} " in said
-        assert f"\n    {name}\n        " in verb.__doc__
+        assert f"\n    {name}\n        " in text

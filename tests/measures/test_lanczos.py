@@ -225,3 +225,36 @@ def test_many_columns_are_taken_piece_by_piece(monkeypatch):
     matrix = with_eigenvalues(np.linspace(-1, 1, 50))
     pairs = eigenpairs(matrix, k=2, tol=1e-9, max_basis=12)
     np.testing.assert_allclose(pairs.values, wanted(matrix, 2, "top"), rtol=1e-12)
+
+
+def test_a_start_near_the_eigenvector_saves_products():
+    matrix = with_eigenvalues(np.linspace(0.0, 1.0, 300) ** 0.5)
+    cold = eigenpairs(matrix, k=1, tol=1e-3)
+    near = cold.vectors[0] + 0.01 * random(300, seed=5) / 300**0.5
+    before = near.clone()
+    warm = eigenpairs(matrix, k=1, tol=1e-3, start=near)
+    assert warm.products < cold.products / 2
+    assert warm.values[0] == pytest.approx(1, rel=1e-4)
+    assert torch.equal(near, before)
+
+
+def test_a_start_is_the_first_of_the_block():
+    matrix = Counting(with_eigenvalues([3.0, 3.0, 1.0, 0.5, 0.2]))
+    space = Krylov(matrix, most=5, block=2, generator=generator(), start=2 * torch.ones(5))
+    torch.testing.assert_close(space.basis.rows[0], torch.full((5,), 5**-0.5, dtype=F64))
+    assert space.basis.count == 2
+    pairs = eigenpairs(matrix.matrix, k=2, block=2, tol=1e-9, start=torch.ones(5, dtype=F64))
+    np.testing.assert_allclose(pairs.values, [3, 3], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("start", "says"),
+    [
+        (torch.ones(4), r"start has shape \[4\]; the matrix has 5 rows"),
+        (torch.zeros(5), "finite, and not 0"),
+        (torch.full((5,), torch.nan), "finite, and not 0"),
+    ],
+)
+def test_starts_that_make_no_sense(start, says):
+    with pytest.raises(UsageError, match=says):
+        eigenpairs(torch.eye(5, dtype=F64), k=1, start=start)

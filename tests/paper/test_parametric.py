@@ -12,7 +12,10 @@ from sharpmin.data import Examples, synthetic
 from sharpmin.errors import DivergedError, RunError, SharpminError, UsageError
 from sharpmin.objective import Objective
 from sharpmin.paper import parametric
-from sharpmin.paper.parametric import compute
+from sharpmin.paper.parametric import Job, compute
+from sharpmin.progress import silent
+from sharpmin.runs import open_run
+from sharpmin.training import TrainConfig
 
 SPLIT = toy()
 
@@ -81,8 +84,9 @@ def test_both_trainings_start_at_the_x0_kept(finished, tmp_path, monkeypatch):
     _, run = finished
     monkeypatch.setattr(parametric, "train", recorded)
     for name, config in ((n, tiny_job().small_batch) for n in ("one", "other")):
+        model = parametric.network(tiny_job(), SPLIT)
         with pytest.raises(InterruptedError):
-            parametric.solve(run, name, tiny_job(), SPLIT, config, device="cpu", progress=lambda *_, **__: None)
+            parametric.solve(run, name, model, SPLIT, config, device="cpu", progress=silent)
     x0, _ = run.load("x0")
     assert same_bits(starts[0], x0)
     assert same_bits(starts[1], x0)
@@ -204,3 +208,10 @@ def test_a_finished_run_is_drawn_elsewhere_with_the_environment_it_was_computed_
     again, _ = compute(tiny_job(), SPLIT, runs=tmp_path, environment={"threads": 9})
     assert again == first
     assert again.environment == {"threads": 1}
+
+
+def test_the_folder_of_a_job_keeps_its_name(tmp_path):
+    config = TrainConfig(batch_size=16, epochs=2)
+    job = Job("F1", 0, config, replace(config, batch_size=25), train_size=60)
+    named = parametric.settings(job, {"name": "toy", "sha1": "0"}, torch.device("cpu"))
+    assert open_run(tmp_path, "F1", named).folder.name == "F1-b43810170c"  # when Adam was all there was

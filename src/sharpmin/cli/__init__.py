@@ -12,14 +12,23 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
+from sharpmin.cli.align import align
 from sharpmin.cli.compare import compare
+from sharpmin.cli.connect import connect
 from sharpmin.cli.data import data_app
+from sharpmin.cli.doctor import doctor
 from sharpmin.cli.noise_scale import noise_scale
+from sharpmin.cli.paper import paper_app
 from sharpmin.cli.path import path
+from sharpmin.cli.plan import plan
+from sharpmin.cli.plane import plane
 from sharpmin.cli.plot import plot, redraw
+from sharpmin.cli.report import report
 from sharpmin.cli.sharpness import sharpness
 from sharpmin.cli.spectrum import spectrum
+from sharpmin.cli.sweep import sweep
 from sharpmin.cli.tables import tables
+from sharpmin.cli.train import train
 from sharpmin.errors import SharpminError
 
 app = App(
@@ -30,13 +39,22 @@ app = App(
 )
 app.command(plot)
 app.command(redraw)
+app.command(train)
 app.command(compare)
 app.command(sharpness)
 app.command(spectrum)
 app.command(noise_scale)
 app.command(path)
+app.command(plane)
+app.command(connect)
+app.command(align)
 app.command(tables)
+app.command(report)
+app.command(paper_app)
+app.command(sweep)
 app.command(data_app)
+app.command(plan)
+app.command(doctor)
 
 
 def main() -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from sharpmin.errors import UsageError
+from sharpmin.rows import as_file, row  # noqa: F401  all measuring verbs need them
 
 if TYPE_CHECKING:
     from sharpmin.progress import Progress
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 HOW = Group("How f is evaluated", sort_key=8)
 WHERE = Group("Where and how", sort_key=9)
-BIG = ("displacement", "eigenvectors")  # vectors of n numbers, kept out of the rows
 
 
 @Parameter(name="*")
@@ -102,10 +102,10 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
 
 def data_of_run(folder: Path, name: str | None, report: "Progress") -> Any:
     """The data that a run was trained on."""
-    from sharpmin.cli.plot import load_data
-    from sharpmin.subjects import settings_of
+    from sharpmin.paper.inputs import load_data
+    from sharpmin.subjects import points_of, settings_of
 
-    settings = settings_of(folder)
+    settings = settings_of(folder, points_of(folder))
     return load_data(
         settings["network"],
         name or settings["data"]["name"],
@@ -130,18 +130,6 @@ def labelled(report: "Progress", label: str) -> "Progress":
         report(f"{task}, {label}", done, total, unit=unit, note=note)
 
     return told
-
-
-def as_file(point: str) -> str:
-    """A point's name as part of a file's."""
-    return "".join(letter if letter.isalnum() else "-" for letter in point)
-
-
-def row(point: str, result: Any, environment: dict[str, Any]) -> dict[str, Any]:
-    """A result as a line of JSON, without its long vectors."""
-    values = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in BIG}
-    plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in values.items()}
-    return {"minimizer": point, **plain, "environment": environment}
 
 
 def show(table: Any) -> None:

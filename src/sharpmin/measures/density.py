@@ -16,6 +16,7 @@ is 1/n of the area, and seen or not by chance; `sharpmin.measures.spectrum` find
 import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -25,6 +26,9 @@ from sharpmin.measures.krylov import Krylov, Symmetric
 from sharpmin.objective import Objective
 from sharpmin.products import Curvature, curvature_of
 from sharpmin.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 F64 = torch.float64
 TAILS = 6  # sigmas of grid beyond the outermost Ritz values
@@ -74,6 +78,12 @@ class Density:
     batch_norm: str
     batch_size: int | None
     precision: str
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw it, its height on a logarithmic axis, on matplotlib axes or on new ones."""
+        from sharpmin import plots
+
+        return plots.on_axes(lambda axis: plots.draw_density(axis, self), ax)
 
 
 def density(

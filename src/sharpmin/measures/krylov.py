@@ -1,7 +1,7 @@
 """A Krylov space of a symmetric matrix that is known by its products, and the eigenpairs found in it.
 
-Lanczos with full re-orthogonalisation, from one or several random vectors (the band version of Ruhe 1979: one vector
-is multiplied at a time), restarted with the best Ritz vectors when the basis is full (thick restart, Wu and Simon
+Lanczos with full re-orthogonalisation, from one or several vectors (the band version of Ruhe 1979: one vector is
+multiplied at a time), restarted with the best Ritz vectors when the basis is full (thick restart, Wu and Simon
 2000). Each product is orthogonalised twice against every basis vector, not only the last two, and all coefficients are
 kept:
 
@@ -141,8 +141,9 @@ class Krylov:
     Args:
         matrix: A, [n, n].
         most: basis vectors to hold, above 2 `block`.
-        block: random vectors to start from. An eigenvalue is found as often as it occurs, up to `block` times.
+        block: vectors to start from. An eigenvalue is found as often as it occurs, up to `block` times.
         generator: of the random vectors, on the CPU, so that they are the same on every device.
+        start: the first of the vectors to start from, [n]; by default random, as the others are.
 
     Attributes:
         multiplied: p.
@@ -158,12 +159,22 @@ class Krylov:
 
     """
 
-    def __init__(self, matrix: Symmetric, *, most: int, generator: torch.Generator, block: int = 1) -> None:
+    def __init__(
+        self,
+        matrix: Symmetric,
+        *,
+        most: int,
+        generator: torch.Generator,
+        block: int = 1,
+        start: Tensor | None = None,
+    ) -> None:
         self.matrix, self.basis = matrix, Basis(most, matrix)
         self.generator = generator
         self.h = torch.zeros(most, most, dtype=F64)
         self.multiplied = 0
-        for _ in range(block):
+        if start is not None:
+            self.basis.append(start.to(matrix.device, matrix.dtype, copy=True))
+        for _ in range(block - self.basis.count):
             self._begin()
 
     @property

@@ -64,6 +64,7 @@ def eigenpairs(
     max_products: int = 300,
     max_basis: int | None = None,
     block: int = 1,
+    start: Tensor | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Pairs:
@@ -77,11 +78,13 @@ def eigenpairs(
         max_products: to spend at most.
         max_basis: vectors [n] to hold at most; by default as many as fit into 2 GiB.
         block: start vectors.
-        seed: of the start vectors.
+        start: the first of them, [n]; by default random.
+        seed: of the random start vectors.
         progress: told the products done.
 
     Raises:
-        UsageError: no pairs or more than n, a tolerance below 0, too few products or too small a basis for them.
+        UsageError: no pairs or more than n, a tolerance below 0, too few products or too small a basis for them, a
+            start of another length or that is 0 or not finite.
 
     Example:
         >>> pairs = eigenpairs(torch.diag(torch.arange(100.0)), k=2, tol=1e-5)
@@ -92,8 +95,9 @@ def eigenpairs(
 
     """
     wanted = check(matrix, k, which, tol, max_products, block)
+    check_start(matrix, start)
     most = basis_size(matrix, wanted, max_products, max_basis, block)
-    space = Krylov(matrix, most=most, block=block, generator=torch.Generator().manual_seed(seed))
+    space = Krylov(matrix, most=most, block=block, generator=torch.Generator().manual_seed(seed), start=start)
     for products in range(1, max_products + 1):
         if space.full:
             space.restart(worth_keeping(space.ritz(), wanted, which))
@@ -144,6 +148,16 @@ def check(matrix: Symmetric, k: int, which: str, tol: float, max_products: int, 
     if max_products < wanted:
         raise UsageError(f"max_products is {max_products}: {wanted} eigenpairs need at least as many products")
     return wanted
+
+
+def check_start(matrix: Symmetric, start: Tensor | None) -> None:
+    """Raise a UsageError for a vector from which nothing can start."""
+    if start is None:
+        return
+    if start.shape != matrix.shape[:1]:
+        raise UsageError(f"start has shape {list(start.shape)}; the matrix has {matrix.shape[0]} rows")
+    if not (bool(start.isfinite().all()) and bool(start.any())):
+        raise UsageError("start must be finite, and not 0")
 
 
 def basis_size(matrix: Symmetric, wanted: int, max_products: int, max_basis: int | None, block: int) -> int:

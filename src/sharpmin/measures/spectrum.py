@@ -33,7 +33,7 @@ class Spectrum:
         method: how products were computed; see `sharpmin.products.curvature`.
         names: the weights that the vectors move, in order.
         seconds: time taken.
-        seed: of the start vectors.
+        seed: of the random start vectors.
         batch_norm: policy of f.
         batch_size: evaluation batch of f; None where the data came in batches of their own.
         precision: of f.
@@ -69,6 +69,7 @@ def spectrum(
     max_products: int = 300,
     max_basis: int | None = None,
     block: int = 1,
+    start: Tensor | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Spectrum:
@@ -83,15 +84,18 @@ def spectrum(
         max_products: to spend at most.
         max_basis: vectors [n] to hold at most; by default as many as fit into 2 GiB.
         block: start vectors; an eigenvalue of higher multiplicity may be found fewer times than it occurs.
-        seed: of the start vectors.
+        start: the first start vector, [n], such as an eigenvector found nearby; by default random. What is orthogonal
+            to it is not found, so mix in some noise.
+        seed: of the random start vectors.
         progress: told the products done.
 
     Returns:
         The pairs with their evidence, whether they converged or not.
 
     Raises:
-        UsageError: no pairs or more than n, a tolerance below 0, too few products or too small a basis; whatever
-            `Curvature` raises, a matrix that is not finite among it.
+        UsageError: no pairs or more than n, a tolerance below 0, too few products or too small a basis, a start of
+            another length or that is 0 or not finite; whatever `Curvature` raises, a matrix that is not finite among
+            it.
 
     Example:
         >>> from sharpmin import data
@@ -112,6 +116,7 @@ def spectrum(
         max_products=max_products,
         max_basis=max_basis,
         block=block,
+        start=start,
         seed=seed,
         progress=progress,
     )

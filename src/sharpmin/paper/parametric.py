@@ -149,7 +149,7 @@ def compute(
     if not all((run.folder / f"{name}.safetensors").exists() for name in (SMALL, LARGE)):
         check_fits(model, split.train.inputs[0], large_batch, available=memory_on(device), flag="--large-batch")
     solutions = {
-        name: solve(run, name, job, split, config, device=device, progress=progress)
+        name: solve(run, name, network(job, split), split, config, device=device, progress=progress)
         for name, config in ((SMALL, job.small_batch), (LARGE, job.large_batch))
     }
     thetas = [layout(model).flatten(solutions[name].weights) for name in (SMALL, LARGE)]
@@ -160,6 +160,7 @@ def compute(
 def settings(job: Job, data: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """What names the run folder: all that training depends on, and nothing that only drawing does."""
     training = {key: value for key, value in asdict(job).items() if key not in ("path", "points", "evaluation_batch")}
+    training |= {SMALL: job.small_batch.settings(), LARGE: job.large_batch.settings()}
     same_bytes = {key: value for key, value in data.items() if key != "source"}
     return {"format": FORMAT, **training, "data": same_bytes, "device": device.type}
 
@@ -209,15 +210,16 @@ def network(job: Job, split: Split) -> nn.Sequential:
 def solve(
     run: Run,
     name: str,
-    job: Job,
+    model: nn.Module,
     split: Split,
     config: TrainConfig,
     *,
     device: torch.device | str,
     progress: Progress,
+    after_step: Callable[[int], object] | None = None,
 ) -> State:
-    """One minimizer: read from the run folder, or trained on from its last checkpoint."""
-    model, state = network(job, split), run.load_state(name)
+    """One minimizer: read from the run folder, or trained on from its last checkpoint, or from the model as it is."""
+    state = run.load_state(name)
     if state is not None:
         check_belongs(state, model, place=run.folder / name)
     if state is not None and (run.folder / f"{name}.safetensors").exists():
@@ -230,6 +232,7 @@ def solve(
         state=state,
         device=device,
         after_epoch=lambda state: run.save_state(name, state, finished=False),
+        after_step=after_step,
         progress=progress,
         label=f"{name.replace('_', ' ')} {config.batch_size}",
     )
@@ -257,7 +260,7 @@ def evaluate(
     progress: Progress,
 ) -> list[dict[str, float]]:
     """The rows of the curve; each is kept as soon as it is computed."""
-    name = f"{job.path}-{job.points}-{job.evaluation_batch}.jsonl"
+    name = rows_of(job)
     rows = run.read_lines(name)
     alphas = default_alphas(job.points)
     measure = measurer(model, split, batch_size=job.evaluation_batch, device=device)
@@ -269,6 +272,11 @@ def evaluate(
         note = f"alpha {alpha:+.3f}, train loss {point.train_loss:.4f}"
         progress(f"evaluate {job.path}", len(rows), len(alphas), unit="points", note=note)
     return rows
+
+
+def rows_of(job: Job) -> str:
+    """The file of the rows of the curve."""
+    return f"{job.path}-{job.points}-{job.evaluation_batch}.jsonl"
 
 
 def measurer(

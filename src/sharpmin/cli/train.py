@@ -1,0 +1,104 @@
+"""`sharpmin train`: one training of a network of the paper, and how f curves along it."""
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from sharpmin.cli.training import TRAINING, Options, config, load
+
+WATCHING = Group("Monitor", sort_key=2)
+NAMES = ("loss", "distance", "lambda-max", "noise-scale", "metric-2.1")
+
+
+def train(
+    *,
+    options: Options,
+    batch_size: Annotated[int, Parameter(group=TRAINING)] = 256,
+    optimizer: Annotated[Literal["adam", "sgd", "adagrad"], Parameter(group=TRAINING)] = "adam",
+    momentum: Annotated[float, Parameter(group=TRAINING)] = 0.0,
+    monitor: Annotated[bool, Parameter(group=WATCHING, negative="")] = False,
+    monitor_every: Annotated[int, Parameter(group=WATCHING)] = 100,
+    monitor_share: Annotated[float, Parameter(group=WATCHING)] = 0.1,
+    monitor_examples: Annotated[int, Parameter(group=WATCHING)] = 2000,
+    measures: Annotated[list[str] | None, Parameter(group=WATCHING, consume_multiple=True, negative="")] = None,
+) -> None:
+    """Train a network once, into a run folder; with --monitor, measure how f curves meanwhile.
+
+    A killed training goes on where it was, to the same bits; a finished one is not trained again. The minimizer is
+    solution.safetensors in the run folder, the rows of --monitor are curvature.jsonl beside it.
+
+    Parameters
+    ----------
+    options
+        See `sharpmin.cli.training`.
+    batch_size
+        Examples per step.
+    optimizer
+        adam, sgd or adagrad.
+    momentum
+        Of sgd.
+    monitor
+        Measure every so many steps on a part of the training set; the training has the same bits as without.
+    monitor_every
+        Steps from one row to the next.
+    monitor_share
+        The part of the time that measuring may take; rows that would take more are put off. 1 for no limit.
+    monitor_examples
+        Measure on a class-balanced part of the training set of so many examples at most.
+    measures
+        loss, distance (from the starting point), lambda-max (of the Hessian), noise-scale, metric-2.1; all by default.
+    """
+    from sharpmin import runtime  # after the arguments are known to be good: torch takes seconds to import
+    from sharpmin.console import progress
+    from sharpmin.paper import single
+
+    made = config(options, batch_size=batch_size, optimizer=optimizer, momentum=momentum)
+    job = single.Single(options.network, options.seed, made, options.train_size)
+    asked = single.Watch(monitor_every, monitor_share, monitor_examples, tuple(measures or NAMES))
+    tuned = runtime.tune(threads=options.threads)
+    where = runtime.resolve_device(options.device)
+    with progress(quiet=options.quiet) as report:
+        state, run = single.compute(
+            job,
+            load(options, progress=report),
+            runs=options.out / "runs",
+            environment=runtime.tuned_environment(tuned, device=where),
+            watch=asked if monitor else None,
+            device=where,
+            progress=report,
+        )
+    print(summary(state.history[-1]))
+    print(f"Run folder: {run.folder}")
+    if monitor:
+        show_rows(run.folder / single.CURVATURE)
+
+
+def summary(last: Any) -> str:
+    """The last epoch in a line."""
+    return (
+        f"epoch {last.epoch}:  "
+        f"train loss {last.train_loss:.4f}, accuracy {100 * last.train_accuracy:.2f}% as trained;  "
+        f"test loss {last.test_loss:.4f}, accuracy {100 * last.test_accuracy:.2f}%"
+    )
+
+
+def show_rows(file: Any) -> None:
+    """Say where the rows are, and print the first and the last ones."""
+    from rich.table import Table
+
+    from sharpmin.cli.measuring import show
+    from sharpmin.monitor import read_rows
+
+    rows = read_rows(file)
+    if not rows:
+        print("Nothing was measured: this training had finished before.")
+        return
+    names = [name for name in NAMES if any(name in row for row in rows)]
+    shown = Table("step", *names, box=None)
+    for row in rows[:1] + rows[1:][-5:]:
+        shown.add_row(str(row["step"]), *(f"{row[name]:.4g}" if name in row else "failed" for name in names))
+    print(f"Curvature: {file}, {len(rows)} rows; the first and the last:")
+    show(shown)
+    failed = {name: error for row in rows for name, error in row["errors"].items()}
+    for name, error in failed.items():
+        print(f"{name}: {error}")

@@ -1,0 +1,45 @@
+"""The data that a network of the paper is trained on: its own set by default, or another by name or folder."""
+
+from dataclasses import replace
+
+from sharpmin import data, zoo
+from sharpmin.data import Split
+from sharpmin.errors import UsageError
+from sharpmin.paper.recipes import recipe
+from sharpmin.progress import Progress, silent
+
+
+def load_data(network: str, name: str, *, train_size: int | None, seed: int, progress: Progress = silent) -> Split:
+    """The data set for a network, cut to `train_size` where asked.
+
+    Args:
+        network: a network of the paper.
+        name: a data set's, "synthetic" for made-up data of the network's shape, or a place on disk.
+        train_size: examples of the class-balanced training subset, or None for all.
+        seed: of the subset.
+        progress: told how far a download is.
+
+    Raises:
+        SharpminError: there are no such data, or too few of them.
+
+    """
+    return cut(whole(network, name, progress=progress), train_size=train_size, seed=seed)
+
+
+def whole(network: str, name: str, *, progress: Progress = silent) -> Split:
+    """The data set for a network, all of it."""
+    if name == "synthetic":
+        like = zoo.default_interface(network)
+        return data.synthetic(shape=like.shape, classes=like.classes)
+    if name == "speech":
+        raise UsageError(f"{network} learns speech frames of your own: give --data FILE.npz (see docs/data.md)")
+    if name in data.NAMES:
+        return data.load(name, progress=progress)
+    return data.load(recipe(network).data, path=name, progress=progress)
+
+
+def cut(split: Split, *, train_size: int | None, seed: int) -> Split:
+    """The data set with a class-balanced subset for training, where a size is given."""
+    if train_size is None:
+        return split
+    return replace(split, train=data.subset(split.train, train_size, seed=seed, classes=split.classes))

@@ -1,0 +1,147 @@
+"""One training of a network of the paper in a run folder of its own, watched by a monitor where asked.
+
+    NETWORK-HASH/
+      settings.json, environment.json     as in the folder of a pair (`sharpmin.runs`)
+      x0.safetensors                      the starting point
+      solution.safetensors                the minimizer; solution.checkpoint and solution.history as there
+      curvature.jsonl                     the monitor's rows
+
+What the monitor was asked is not in the hash: it does not change the bits of the training.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sharpmin.data import Split, subset
+from sharpmin.errors import UsageError
+from sharpmin.memory import check_fits
+from sharpmin.monitor import Monitor
+from sharpmin.monitor.monitor import check as check_rhythm
+from sharpmin.monitor.questions import chosen
+from sharpmin.objective import Objective
+from sharpmin.paper.parametric import FORMAT, described, memory_on, solve
+from sharpmin.progress import Progress, silent
+from sharpmin.runs import Run, open_run
+from sharpmin.training import State, TrainConfig, check
+from sharpmin.zoo import build
+
+SOLUTION = "solution"
+CURVATURE = "curvature.jsonl"
+
+
+@dataclass(frozen=True)
+class Single:
+    """Everything that determines the bits of a training, beside the data themselves.
+
+    Attributes:
+        network: a network of the paper.
+        seed: of x0, and of the data subset where there is one.
+        config: how it is trained.
+        train_size: size of the class-balanced training subset, or None for all.
+
+    """
+
+    network: str
+    seed: int
+    config: TrainConfig
+    train_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the monitor is asked.
+
+    Attributes:
+        every: steps from one row to the next.
+        share: of the training's time.
+        examples: of the training set, class-balanced, that f is the mean over.
+        measures: names of `sharpmin.monitor.MEASURES`.
+
+    """
+
+    every: int
+    share: float
+    examples: int
+    measures: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what would be found out only when the data are there."""
+        check_rhythm(self.every, self.share)
+        chosen(self.measures, {})
+        if self.examples < 1:
+            raise UsageError(f"{self.examples} examples to measure on: give at least 1")
+
+
+def compute(
+    job: Single,
+    split: Split,
+    *,
+    runs: Path,
+    environment: dict[str, Any],
+    watch: Watch | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
+) -> tuple[State, Run]:
+    """Train what is not yet trained; `split` is already cut to `job.train_size`.
+
+    Returns:
+        The final state, and the run folder it lies in.
+
+    Raises:
+        SharpminError: see `sharpmin.errors`; what was finished is kept.
+
+    """
+    check(job.config, examples=len(split.train))
+    model = build(job.network, seed=job.seed, shape=split.train.inputs.shape[1:], classes=split.classes)
+    run = open_run(runs, job.network, settings(job, described(split), torch.device(device)))
+    run.note_environment(environment)
+    if not (run.folder / "x0.safetensors").exists():
+        run.save("x0", {name: p.detach() for name, p in model.named_parameters()})
+    if not (run.folder / f"{SOLUTION}.safetensors").exists():
+        needed = job.config.batch_size
+        check_fits(model, split.train.inputs[0], needed, available=memory_on(device), flag="--batch-size")
+    after_step = None if watch is None else watching(model, split, job, watch, run=run, device=device)
+    state = solve(run, SOLUTION, model, split, job.config, device=device, progress=progress, after_step=after_step)
+    return state, run
+
+
+def watching(
+    model: nn.Module, split: Split, job: Single, watch: Watch, *, run: Run, device: torch.device | str
+) -> Callable[[int], object]:
+    """What to call after each step of the training of this model, which is at x0 yet; it measures x0 at once."""
+    count = min(watch.examples, len(split.train))
+    some = subset(split.train, count, seed=job.seed, classes=split.classes)
+    f = Objective(model, some, batch_norm="batch", device=device)
+    monitor = Monitor(
+        f,
+        file=run.folder / CURVATURE,
+        every=watch.every,
+        share=watch.share,
+        measures=watch.measures,
+        start=f.theta,
+        noise_batch=min(job.config.batch_size, max(1, count // 10)),
+        seed=job.seed,
+    )
+    known = -1 if monitor.last_step is None else monitor.last_step  # of a training that was killed: it is this one
+    if known < 0 and not (run.folder / f"{SOLUTION}.safetensors").exists():
+        monitor(0)
+    return lambda step: monitor(step) if step > known else None
+
+
+def settings(job: Single, data: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """What names the run folder: all that the training depends on."""
+    same_bytes = {key: value for key, value in data.items() if key != "source"}
+    return {
+        "format": FORMAT,
+        "network": job.network,
+        "seed": job.seed,
+        "config": job.config.settings(),
+        "train_size": job.train_size,
+        "data": same_bytes,
+        "device": device.type,
+    }

@@ -1,0 +1,63 @@
+"""The measures of a trial: taken at each of its minimizers, a row each in the run folder, and none taken twice."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from sharpmin.data import Split
+from sharpmin.journal import Journal
+from sharpmin.losses import classification
+from sharpmin.objective import DEFAULT_BATCH
+from sharpmin.paper.parametric import Job
+from sharpmin.paper.single import SOLUTION
+from sharpmin.rows import as_file, row
+from sharpmin.runs import Run
+from sharpmin.subjects import REGIMES, Evaluation, Subject, of_run
+from sharpmin.sweep.trial import Measure, Trial, named
+from sharpmin.zoo import build
+
+
+def points(trial: Trial) -> Mapping[str, str]:
+    """The names of its minimizers, and of their files."""
+    return REGIMES if isinstance(trial.job, Job) else {SOLUTION: SOLUTION}
+
+
+def measure(trial: Trial, run: Run, split: Split, *, environment: dict[str, Any], device: torch.device) -> None:
+    """Take the measures whose rows are not there, and add them."""
+    subject = subject_of(trial, run, split, device)
+    for point in subject.points:
+        missing = [m for m in trial.measures if not is_kept(run, point, m, evaluation(trial, len(split.train)))]
+        if not missing:
+            continue
+        objective = Journal(subject.around(point), run.folder / f"unfinished-{as_file(point)}")
+        for measure in missing:
+            name, options = named(measure)
+            asked = {**options, **evaluation(trial, len(split.train))}
+            line = {**row(point, measure(objective), environment), "asked": asked}
+            run.write_lines(f"{name}.jsonl", [*run.read_lines(f"{name}.jsonl"), line])
+        objective.forget()
+
+
+def is_kept(run: Run, point: str, measure: Measure, evaluated: dict[str, Any]) -> bool:
+    """Whether a row of this very measurement is there."""
+    name, options = named(measure)
+    wanted = {"minimizer": point, "asked": {**options, **evaluated}}
+    return any(wanted.items() <= line.items() for line in run.read_lines(f"{name}.jsonl"))
+
+
+def evaluation(trial: Trial, examples: int) -> dict[str, Any]:
+    """How f is evaluated, as kept beside a result: as in the paper."""
+    batch = trial.job.evaluation_batch if isinstance(trial.job, Job) else DEFAULT_BATCH
+    return {"batch_norm": "batch", "batch_size": min(batch, examples), "precision": "float32", "only": None}
+
+
+def subject_of(trial: Trial, run: Run, split: Split, device: torch.device) -> Subject:
+    """The trained minimizers."""
+    how = Evaluation(**{**evaluation(trial, len(split.train)), "device": device})
+    if isinstance(trial.job, Job):
+        return of_run(run.folder, split, how)
+    network = trial.job.network
+    model = build(network, seed=0, shape=split.train.inputs.shape[1:], classes=split.classes)
+    loads = {SOLUTION: lambda model: model.load_state_dict(run.load(SOLUTION)[0])}
+    return Subject(network, model, split.train, classification, split.test, None, loads, run, how, network)

@@ -1,0 +1,114 @@
+"""Which runs a sweep has, where they lie, and which are complete; nothing is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from sharpmin.data import Split
+from sharpmin.errors import UsageError
+from sharpmin.paper import parametric, single
+from sharpmin.paper.inputs import cut, whole
+from sharpmin.paper.parametric import Job
+from sharpmin.progress import Progress, silent
+from sharpmin.runs import Run, place
+from sharpmin.sweep.measuring import evaluation, is_kept, points
+from sharpmin.sweep.trial import Trial
+from sharpmin.training import check
+
+State = Literal["complete", "begun", "to do"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A trial with its place.
+
+    Attributes:
+        trial: what is to be done.
+        folder: its run folder; the name ends in the hash of its configuration and its data.
+        state: how far it is.
+
+    """
+
+    trial: Trial
+    folder: Path
+    state: State
+
+
+def plan(trials: Sequence[Trial], *, runs: Path, device: str, progress: Progress = silent) -> list[Planned]:
+    """Find the folder of each trial, and whether all of it is there.
+
+    Args:
+        trials: the sweep.
+        runs: the folder of runs.
+        device: to compute on; its kind is part of a configuration.
+        progress: told how far a download is.
+
+    Raises:
+        UsageError: two trials are one configuration, or one cannot be trained.
+        SharpminError: data that cannot be had.
+
+    """
+    planned: list[Planned] = []
+    sets = DataSets(progress)
+    for number, trial in enumerate(trials, start=1):
+        data = sets.described(trial)
+        for config in trial.configs:
+            check(config, examples=data["train"])
+        folder = folder_of(trial, data, runs, torch.device(device))
+        twin = next((i for i, other in enumerate(planned, start=1) if other.folder == folder), None)
+        if twin is not None:
+            raise UsageError(
+                f"runs {twin} and {number} of the recipe train the same in the same folder, {folder.name}: "
+                "leave one out, or give one all the measures"
+            )
+        planned.append(Planned(trial, folder, state_of(trial, Run(folder), examples=data["train"])))
+    return planned
+
+
+class DataSets:
+    """Descriptions of the trials' data; the last set read stays in memory for other subsets of it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.known: dict[tuple[str, str, int | None, int | None], dict[str, Any]] = {}
+        self.last: tuple[tuple[str, str], Split] | None = None
+
+    def described(self, trial: Trial) -> dict[str, Any]:
+        """The trial's data set as recorded."""
+        job, name = trial.job, (trial.job.network, trial.source)
+        key = (*name, job.train_size, None if job.train_size is None else job.seed)
+        if key not in self.known:
+            if self.last is None or self.last[0] != name:
+                self.last = name, whole(*name, progress=self.progress)
+            self.known[key] = parametric.described(cut(self.last[1], train_size=job.train_size, seed=job.seed))
+        return self.known[key]
+
+
+def folder_of(trial: Trial, data: dict[str, Any], runs: Path, device: torch.device) -> Path:
+    """Where a trial's run lies."""
+    job = trial.job
+    named = parametric.settings if isinstance(job, Job) else single.settings
+    return place(runs, job.network, named(job, data, device))  # type: ignore[arg-type]
+
+
+def state_of(trial: Trial, run: Run, *, examples: int) -> State:
+    """How far a run is, from the files in its folder."""
+    if not run.folder.exists():
+        return "to do"
+    trained = all((run.folder / f"{name}.safetensors").exists() for name in points(trial).values())
+    return "complete" if trained and is_evaluated(trial, run) and is_measured(trial, run, examples) else "begun"
+
+
+def is_evaluated(trial: Trial, run: Run) -> bool:
+    """Whether the path between a pair is."""
+    job = trial.job
+    return not isinstance(job, Job) or len(run.read_lines(parametric.rows_of(job))) == job.points
+
+
+def is_measured(trial: Trial, run: Run, examples: int) -> bool:
+    """Whether all of its measures are taken at all of its minimizers."""
+    how = evaluation(trial, examples)
+    return all(is_kept(run, point, measure, how) for point in points(trial) for measure in trial.measures)
