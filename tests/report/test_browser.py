@@ -186,8 +186,10 @@ def test_every_button_saves_its_numbers(opened, report):
 
 
 def test_numbers_are_shown_as_a_table_when_asked_for(opened):
+    from selenium.webdriver.support.wait import WebDriverWait
+
     find(opened, "#path details.numbers summary").click()
-    table = find(opened, "#path details.numbers table")
+    table = WebDriverWait(opened, PATIENCE).until(lambda page: find(page, "#path details.numbers table"))
     assert len(table.find_elements("css selector", "tbody tr")) == 16
     assert table.find_element("css selector", "thead").text.startswith("trial alpha train_loss")
 

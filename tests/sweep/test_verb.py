@@ -49,7 +49,7 @@ def test_a_dry_run_lists_the_runs_and_does_nothing(tmp_path, capsys):
     for planned in plan(runs(), runs=tmp_path / "out" / "runs", device="cpu"):
         assert str(planned.folder) in said.out
     assert said.out.count("to do") == 2
-    assert "16 x 12, 30 x 12" in said.out
+    assert "16 x 30, 30 x 30" in said.out
     assert said.out.endswith("0 of 2 runs complete\n")
     assert not (tmp_path / "out").exists()
 

@@ -46,7 +46,7 @@ def same(one, other):
 
 def runs():
     """A recipe: a pair, long enough to be killed in the middle, and a single training."""
-    return [pair(epochs=12, measures=MEASURES[:1]), replace(SINGLE, measures=())]
+    return [pair(epochs=30, measures=MEASURES[:1]), replace(SINGLE, measures=())]
 
 
 def one_diverges():
