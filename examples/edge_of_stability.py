@@ -6,7 +6,8 @@ several learning rates, with a `Monitor` in a plain PyTorch loop, and draws lamb
     python examples/edge_of_stability.py --out edge
     python examples/edge_of_stability.py --out with-norms --keep-batch-norm --learning-rates 0.02 0.05
 
-F1's BatchNorm layers are left out unless they are asked for: docs/monitor.md says what they change.
+F1's BatchNorm layers are left out unless they are asked for: docs/monitor.md says what they change. A learning rate
+whose rows are complete in the folder is only drawn.
 
 Source: Cohen, Kaur, Li, Kolter and Talwalkar 2021, "Gradient Descent on Neural Networks Typically Occurs at the Edge of
 Stability", Figure 1.
@@ -14,7 +15,6 @@ Stability", Figure 1.
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,18 +37,19 @@ def main() -> None:
     arguments = parse()
     environment = runtime.tuned_environment(runtime.tune(threads=arguments.threads), device=torch.device("cpu"))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    rows, seconds = {}, {}
+    rows = {}
     with progress() as report:
         split = data.synthetic(shape=(1, 28, 28)) if arguments.synthetic else data.load("mnist", progress=report)
         examples = data.subset(split.train, arguments.examples, seed=arguments.seed, classes=split.classes)
         for learning_rate in arguments.learning_rates:
-            began, file = time.perf_counter(), arguments.out / f"learning-rate-{learning_rate:g}.jsonl"
-            descend(network(arguments), examples, file, learning_rate, arguments, report)
+            file = arguments.out / f"learning-rate-{learning_rate:g}.jsonl"
+            if not (file.exists() and any(row["step"] == arguments.steps for row in read_rows(file))):
+                descend(network(arguments), examples, file, learning_rate, arguments, report)
             rows[learning_rate] = read_rows(file)
-            seconds[f"{learning_rate:g}"] = time.perf_counter() - began
     for learning_rate, found in rows.items():
         print(ending(learning_rate, found))
-    settings = {key: str(value) if key == "out" else value for key, value in vars(arguments).items()}
+    settings = {key: value for key, value in vars(arguments).items() if key != "out"}
+    seconds = {learning_rate: found[-1]["elapsed"] for learning_rate, found in rows.items()}
     about = {"settings": settings, "data": split.source, "seconds": seconds, "environment": environment}
     (arguments.out / "about.json").write_text(json.dumps(about, indent=1) + "\n")
     drawn(rows).savefig(arguments.out / "figure.png", dpi=160)

@@ -87,7 +87,7 @@ def test_killed_for_real_it_goes_on_to_the_same_bits_and_no_row_is_there_twice(t
     assert [[row["step"] for row in part] for part in rows] == [[0, 4, 8]] * 2
     assert [row["loss"] for row in rows[0]] == [row["loss"] for row in rows[1]]
     said = capsys.readouterr()
-    assert "3 rows; the first and the last:" in said.out
+    assert "curvature.jsonl, 3 of the 3 rows due; the first and the last:" in said.out
     assert said.err == ""
 
 
@@ -95,6 +95,11 @@ def test_what_was_trained_without_a_monitor_is_not_measured_afterwards(tmp_path,
     trained(tmp_path)
     trained(tmp_path, *MONITOR.split())
     assert "Nothing was measured: this training had finished before." in capsys.readouterr().out
+
+
+def test_rows_left_out_are_told(tmp_path, capsys):
+    trained(tmp_path, "--monitor", "--monitor-every", "1", "--monitor-share", "1e-9", "--measures", "loss", epochs=1)
+    assert "1 of the 4 rows due, the others left out to keep --monitor-share;" in capsys.readouterr().out
 
 
 def test_every_measure_can_be_asked_for_and_they_are_the_monitors(tmp_path):

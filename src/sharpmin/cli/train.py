@@ -58,9 +58,10 @@ def train(
     tuned = runtime.tune(threads=options.threads)
     where = runtime.resolve_device(options.device)
     with progress(quiet=options.quiet) as report:
+        split = load(options, progress=report)
         state, run = single.compute(
             job,
-            load(options, progress=report),
+            split,
             runs=options.out / "runs",
             environment=runtime.tuned_environment(tuned, device=where),
             watch=asked if monitor else None,
@@ -70,7 +71,8 @@ def train(
     print(summary(state.history[-1]))
     print(f"Run folder: {run.folder}")
     if monitor:
-        show_rows(run.folder / single.CURVATURE)
+        steps = state.epochs * -(-len(split.train) // batch_size)
+        show_rows(run.folder / single.CURVATURE, due=1 + steps // monitor_every)
 
 
 def summary(last: Any) -> str:
@@ -82,7 +84,7 @@ def summary(last: Any) -> str:
     )
 
 
-def show_rows(file: Any) -> None:
+def show_rows(file: Any, *, due: int) -> None:
     """Say where the rows are, and print the first and the last ones."""
     from rich.table import Table
 
@@ -97,7 +99,8 @@ def show_rows(file: Any) -> None:
     shown = Table("step", *names, box=None)
     for row in rows[:1] + rows[1:][-5:]:
         shown.add_row(str(row["step"]), *(f"{row[name]:.4g}" if name in row else "failed" for name in names))
-    print(f"Curvature: {file}, {len(rows)} rows; the first and the last:")
+    left = ", the others left out to keep --monitor-share" if len(rows) < due else ""
+    print(f"Curvature: {file}, {len(rows)} of the {due} rows due{left}; the first and the last:")
     show(shown)
     failed = {name: error for row in rows for name, error in row["errors"].items()}
     for name, error in failed.items():
