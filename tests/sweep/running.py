@@ -1,6 +1,7 @@
 """A sweep as a process, watched from outside."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 RECIPE = f"{Path(__file__).parent / 'toys.py'}:runs"
+
+
+def hears_interrupts():
+    """In the child: a test run started in the background of a shell ignores Ctrl-C, and its children would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def begin(out, *options, **environment):
@@ -19,6 +25,7 @@ def begin(out, *options, **environment):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hears_interrupts,
         env={**os.environ, "PYTHONPATH": path, **environment},
     )
     while set(checkpoints(out)) <= before:

@@ -14,6 +14,7 @@ from sweep.toys import runs, same
 LOCALLY = ("--workers", "2", "--threads", "1")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in Linux's /proc")
 def test_interrupted_and_with_a_worker_killed_it_completes_to_the_same_bits(tmp_path):
     out, whole = tmp_path / "killed", tmp_path / "whole"
