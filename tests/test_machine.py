@@ -27,13 +27,17 @@ def test_own_work_is_own():
 
 
 def test_a_strangers_work_is_not():
-    stranger = subprocess.Popen([sys.executable, "-c", SPIN])
+    """A child counts as own once it has been waited for: so it is looked at while it works."""
+    stranger = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     watch = Watch()
-    while stranger.poll() is None and watch.usage().seconds < 20:
-        time.sleep(0.05)
-    usage = watch.usage()
-    stranger.kill()
-    assert usage.others * usage.seconds > 0
+    try:
+        while (usage := watch.usage()).others * usage.seconds < 0.2 and usage.seconds < 20:
+            time.sleep(0.05)
+    finally:
+        stranger.kill()
+        stranger.wait()
+    assert usage.others * usage.seconds >= 0.2
+    assert usage.own * usage.seconds < 0.2
 
 
 def test_words_only_where_it_matters():
