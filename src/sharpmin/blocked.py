@@ -41,7 +41,9 @@ Part: TypeAlias = tuple[int, int, Tensor, Tensor]  # of one block: examples, pos
 
 PER_EXAMPLE = (nn.Conv2d, nn.Linear, nn.ReLU, nn.Dropout, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Identity)
 BLOCK = 128  # images; C1 on two cores, float32: 64 to 256 are within noise of each other
-SHARE = 0.9  # of the free memory; the rest is for the gradient, Adam's moments and the gaps between blocks
+SHARE = (
+    0.6  # of the free memory; the rest is for the gradient, the moments, the gaps between blocks, and everybody else
+)
 
 
 class Moments(torch.autograd.Function):

@@ -115,6 +115,11 @@ def data_of_run(folder: Path, name: str | None, report: "Progress") -> Any:
     )
 
 
+def figure_name(subject: "Subject", what: str) -> str:
+    """The name of a figure's files; points of run folders are all called alike, so the run is named as well."""
+    return as_file(what if subject.network is None else f"{subject.run.folder.name} {what}")
+
+
 def warn(sentence: str | None) -> None:
     """Show a warning, where there is one."""
     import warnings
