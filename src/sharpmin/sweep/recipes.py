@@ -9,8 +9,8 @@ from functools import partial
 from itertools import product
 
 from sharpmin.errors import UsageError
-from sharpmin.measures import sharpness
 from sharpmin.paper.configurations import DATA_SETS
+from sharpmin.paper.metric import metric_2_1
 from sharpmin.paper.parametric import Job
 from sharpmin.paper.recipes import SMALL_BATCH, large_batch, recipe
 from sharpmin.paper.single import Single
@@ -31,24 +31,15 @@ def trials(network: str) -> list[Trial]:
         return TrainConfig(batch_size=batch_size, epochs=MOST_EPOCHS, seed=seed, until_converged=True)
 
     return [
-        Trial(Job(network, seed, config(SMALL_BATCH, seed), config(large, seed), points=4), measures=metric_2_1())
+        Trial(Job(network, seed, config(SMALL_BATCH, seed), config(large, seed), points=4), measures=both_epsilons())
         for seed in SEEDS
     ]
 
 
-def metric_2_1() -> tuple[Measure, ...]:
+def both_epsilons() -> tuple[Measure, ...]:
     """Sharpness at both of the paper's epsilons, in the full space and in a random subspace of 100."""
     return tuple(
-        partial(
-            sharpness,
-            epsilon=epsilon,
-            subspace=subspace,
-            start="corner",
-            iterations=10,
-            solver="sharpmin",
-            seed=0,
-        )
-        for subspace, epsilon in product(SPACES.values(), EPSILONS)
+        metric_2_1(epsilon=epsilon, subspace=subspace) for subspace, epsilon in product(SPACES.values(), EPSILONS)
     )
 
 
