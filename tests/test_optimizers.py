@@ -27,13 +27,14 @@ class Layerwise(torch.optim.Optimizer):
     def step(self):
         for group in self.param_groups:
             group["steps"] += 1
+            group["seen"] = group.get("seen", torch.zeros(2)) + 1.5
             for p in group["params"]:
                 state = self.state[p]
                 state["used"] = state.get("used", 0) + 1
                 state["scale"] = state.get("scale", 1.0) * group["decay"]
                 state["mean"] = 0.5 * state.get("mean", torch.zeros_like(p)) + p.grad
                 trust = (p.norm() / (p.grad.norm() + 1e-9)).item() + 1.0
-                p.sub_(state["mean"], alpha=group["lr"] * trust * state["scale"] / group["steps"])
+                p.sub_(state["mean"], alpha=group["lr"] * trust * state["scale"] / group["seen"][0].item())
 
 class Secretive(Layerwise):
     def step(self):
@@ -89,10 +90,13 @@ def test_it_goes_on_to_the_same_bits_through_a_run_folder(name, tmp_path):
 
 def test_all_that_it_remembers_is_kept():
     state = trained("ownoptimizers:Layerwise")
-    assert {key: value.item() for key, value in state.moments.items() if key.startswith(("group", "0.bias.used"))} == {
+    assert {
+        key: value.item() for key, value in state.moments.items() if key.startswith(("group:0.steps", "0.bias.used"))
+    } == {
         "group:0.steps:number": 12,
         "0.bias.used:number": 12,
     }
+    assert state.moments["group:0.seen"].tolist() == [18.0, 18.0]
     assert state.moments["0.bias.scale:number"].item() == pytest.approx(0.9**12, rel=1e-15)
 
 

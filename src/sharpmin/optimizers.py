@@ -97,10 +97,13 @@ def moments_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
     return dict(as_tensor(key, value) for key, value in kept.items() if value is not None)
 
 
-def changed(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers that an optimizer keeps for a group of weights, beside its learning rate: a count of steps, say."""
-    numbers = {kind: value for kind, value in group.items() if isinstance(value, int | float) and kind != "lr"}
-    return {kind: value for kind, value in numbers.items() if value != defaults.get(kind)}
+def changed(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Tensor | float]:
+    """What an optimizer keeps for a group of weights beside what it was made with: a count of steps, say."""
+    return {
+        kind: value
+        for kind, value in group.items()
+        if isinstance(value, Tensor) or (isinstance(value, int | float) and value != defaults.get(kind))
+    }
 
 
 def as_tensor(key: str, value: Any) -> tuple[str, Tensor]:
@@ -132,15 +135,13 @@ def restore(
     parameters = dict(model.named_parameters())
     for name, parameter in parameters.items():
         parameter.copy_(weights[name])
+    fused = bool(optimizer.defaults.get("fused"))
     for key, moment in moments.items():
         name, _, kind = key.removesuffix(NUMBER).rpartition(".")
-        if name.startswith(GROUP):
-            optimizer.param_groups[int(name.removeprefix(GROUP))][kind] = moment.item()
-        elif key.endswith(NUMBER):
-            optimizer.state[parameters[name]][kind] = moment.item()
-        else:
-            held = where_it_was(moment, kind, parameters[name], fused=bool(optimizer.defaults.get("fused")))
-            optimizer.state[parameters[name]][kind] = held
+        group = optimizer.param_groups[int(name.removeprefix(GROUP))] if name.startswith(GROUP) else None
+        parameter = parameters[name] if group is None else group["params"][0]
+        held = moment.item() if key.endswith(NUMBER) else where_it_was(moment, kind, parameter, fused=fused)
+        (optimizer.state[parameter] if group is None else group)[kind] = held
 
 
 def where_it_was(moment: Tensor, kind: str, parameter: Tensor, *, fused: bool) -> Tensor:

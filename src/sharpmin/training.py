@@ -195,7 +195,8 @@ def train_epoch(
     looked = time.perf_counter()
     with seeded(config.seed, epoch, device=device) as generator:
         for step, picked in enumerate(torch.randperm(len(data), generator=generator).split(size)):
-            set_rate(optimizer, config.rate_of(before + step, examples=len(data)))
+            if config.warm_up is not None:
+                set_rate(optimizer, config.rate_of(before + step, examples=len(data)))
             inputs, targets = batch(data, picked, views)
             loss, hit = train_step(model, gradient, optimizer, inputs, targets, conservative=config.conservative)
             losses[step] = loss * len(picked)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from sharpmin.errors import UsageError
 
-STREAM = 1  # tells these random numbers from an epoch's shuffle and dropout
+STREAM = 0x617567  # "aug": tells these random numbers from an epoch's shuffle and dropout
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,23 @@ class SAM:
 
 
 def sam_gradient(
-    gradient: Gradient, inputs: Tensor, targets: Tensor, *, weights: Sequence[nn.Parameter], rho: float
+    gradient: Gradient,
+    inputs: Tensor,
+    targets: Tensor,
+    share: float = 1.0,
+    *,
+    weights: Sequence[nn.Parameter],
+    rho: float,
 ) -> tuple[Tensor, Tensor]:
-    """Set the gradient to that at x + e; the weights are at x again, to the same bits. Loss and hits are those at x."""
-    found = gradient(inputs, targets)
+    """Set the gradient to `share` times that at x + e, with the weights at x again; give loss and hits at x.
+
+    What was in `.grad` before is part of g, and lost: let it be nothing.
+    """
+    found = gradient(inputs, targets, share)
     used = [weight for weight in weights if weight.grad is not None]
     here = [weight.detach().clone() for weight in used]
     climb(used, rho=rho)
-    gradient(inputs, targets)
+    gradient(inputs, targets, share)
     with torch.no_grad():
         for weight, start in zip(used, here, strict=True):
             weight.copy_(start)
