@@ -32,7 +32,9 @@ def whole(network: str, name: str, *, progress: Progress = silent) -> Split:
         like = zoo.default_interface(network)
         return data.synthetic(shape=like.shape, classes=like.classes)
     if name == "speech":
-        raise UsageError(f"{network} learns speech frames of your own: give --data FILE.npz (see docs/data.md)")
+        raise UsageError(
+            f"{network} learns speech frames of your own: give --data FILE.npz or a Kaldi folder (see docs/data.md)"
+        )
     if name in data.NAMES:
         return data.load(name, progress=progress)
     return data.load(recipe(network).data, path=name, progress=progress)
