@@ -13,6 +13,7 @@ from sharpmin.errors import RunError, UsageError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from sharpmin.progress import Progress
     from sharpmin.sweep.driver import Failure
     from sharpmin.sweep.plan import Planned
 
@@ -66,7 +67,6 @@ def sweep(
         No progress.
     """
     from sharpmin.console import progress
-    from sharpmin.sweep.driver import carry_out
     from sharpmin.sweep.plan import plan
     from sharpmin.sweep.recipes import load_recipe
 
@@ -77,14 +77,40 @@ def sweep(
         if dry_run:
             listed(planned)
             return
-        at_once, each = shares(len(planned), engine=engine, workers=workers, threads=threads, device=where)
-        failures = []
-        if any(run.state != "complete" for run in planned):
-            chosen = executor(engine, folder, at_once, each, gpus=gpus, options=slurm or [])
-            failures = carry_out(
-                planned, chosen, runs=folder, device=where, threads=each, at_once=at_once, progress=report
-            )
+        failures = finish_all(
+            planned,
+            runs=folder,
+            engine=engine,
+            workers=workers,
+            threads=threads,
+            gpus=gpus,
+            slurm=slurm or [],
+            device=where,
+            progress=report,
+        )
     conclude(planned, failures, folder)
+
+
+def finish_all(
+    planned: "Sequence[Planned]",
+    *,
+    runs: Path,
+    engine: Engine,
+    workers: int | None,
+    threads: int | None,
+    gpus: float,
+    slurm: Sequence[str],
+    device: str,
+    progress: "Progress",
+) -> "list[Failure]":
+    """Carry out the runs that are not complete on the engine of that name, and give those that failed."""
+    from sharpmin.sweep.driver import carry_out
+
+    at_once, each = shares(len(planned), engine=engine, workers=workers, threads=threads, device=device)
+    if all(run.state == "complete" for run in planned):
+        return []
+    chosen = executor(engine, runs, at_once, each, gpus=gpus, options=slurm)
+    return carry_out(planned, chosen, runs=runs, device=device, threads=each, at_once=at_once, progress=progress)
 
 
 def device_of(name: str | None, *, gpus: float, engine: Engine) -> str:
