@@ -63,13 +63,14 @@ def training_curves(run: Path, /, *, out: Path = Path()) -> None:
         Folder for Figures/.
     """
     from sharpmin import plots
+    from sharpmin.paper.inputs import titled
     from sharpmin.runs import Run
     from sharpmin.subjects import REGIMES, settings_of
 
     settings = settings_of(run)
     states = {regime: Run(run).load_state(name) for regime, name in REGIMES.items()}
     histories = {regime: state.history for regime, state in states.items() if state is not None}
-    figure = plots.training_curves(histories, title=f"{settings['network']} on {settings['data']['name']}")
+    figure = plots.training_curves(histories, title=f"{settings['network']} on {titled(settings['data'])}")
     stem = out / "Figures" / f"{run.name}-training"
     plots.save(figure, *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
     print(f"Plot saved as {stem}.pdf and .png")
@@ -89,6 +90,8 @@ def distances(*runs: Path) -> None:
     from rich.table import Table
 
     from sharpmin.paper.distances import PUBLISHED, distances
+    from sharpmin.paper.inputs import MADE_UP
+    from sharpmin.subjects import are_made_up
 
     if not runs:
         raise UsageError("give one run folder or more")
@@ -100,6 +103,8 @@ def distances(*runs: Path) -> None:
     ratios = [d.ratio for d in found.values()]
     spread = f" ± {stdev(ratios):.2f}" if len(ratios) > 1 else ""
     print(f"SB / LB: {fmean(ratios):.2f}{spread} (n = {len(ratios)}); the paper: {PUBLISHED[0]:g} to {PUBLISHED[1]:g}")
+    if are_made_up(runs):
+        print(MADE_UP)
 
 
 @paper_app.command

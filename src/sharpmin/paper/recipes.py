@@ -60,3 +60,15 @@ def large_batch(examples: int) -> int:
 
     """
     return max(1, examples // 10)
+
+
+def small_batch(examples: int) -> int:
+    """The paper's 256; half the large batch where a small budget leaves too few examples for that.
+
+    Example:
+        >>> small_batch(50_000), small_batch(200)
+        (256, 10)
+
+    """
+    large = large_batch(examples)
+    return SMALL_BATCH if large > SMALL_BATCH else max(1, large // 2)
