@@ -69,7 +69,7 @@ def test_a_budget_and_other_data_make_a_recipe_smaller():
     assert [trial.source for trial in trials] == ["synthetic"] * 2
     for seed, job in enumerate(trial.job for trial in trials):
         assert (job.seed, job.train_size, job.small_batch.seed, job.large_batch.seed) == (seed, 300, seed, seed)
-        assert [(c.batch_size, c.epochs) for c in (job.small_batch, job.large_batch)] == [(15, 3), (30, 3)]
+        assert [(c.batch_size, c.epochs) for c in (job.small_batch, job.large_batch)] == [(3, 3), (30, 3)]
 
 
 def test_f2_needs_the_user_s_frames_and_takes_their_number(tmp_path):
@@ -78,7 +78,7 @@ def test_f2_needs_the_user_s_frames_and_takes_their_number(tmp_path):
     frames, labels = np.zeros((6000, 360), np.float32), np.arange(6000)[::-1]
     np.savez(tmp_path / "frames.npz", x=frames, y=labels)
     job = load_recipe("f2-trials", data=str(tmp_path / "frames.npz"))[0].job
-    assert (job.small_batch.batch_size, job.large_batch.batch_size, job.train_size) == (256, 540, None)
+    assert (job.small_batch.batch_size, job.large_batch.batch_size, job.train_size) == (54, 540, None)
 
 
 def test_one_s_own_recipe_says_itself_what_it_trains_on(own):

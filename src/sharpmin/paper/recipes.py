@@ -63,12 +63,11 @@ def large_batch(examples: int) -> int:
 
 
 def small_batch(examples: int) -> int:
-    """The paper's 256; half the large batch where a small budget leaves too few examples for that.
+    """The paper's 256; of a training set cut down to less than 25,600 examples 1%, to stay a tenth of the large batch.
 
     Example:
-        >>> small_batch(50_000), small_batch(200)
-        (256, 10)
+        >>> small_batch(50_000), small_batch(5000)
+        (256, 50)
 
     """
-    large = large_batch(examples)
-    return SMALL_BATCH if large > SMALL_BATCH else max(1, large // 2)
+    return min(SMALL_BATCH, max(2, examples // 100))

@@ -11,7 +11,7 @@ from itertools import product
 
 from sharpmin.errors import UsageError
 from sharpmin.measures import sharpness
-from sharpmin.paper.budget import Budget
+from sharpmin.paper.budget import Budget, Extent
 from sharpmin.paper.configurations import DATA_SETS
 from sharpmin.paper.inputs import whole
 from sharpmin.paper.parametric import Job
@@ -27,28 +27,26 @@ MOST_EPOCHS = 200
 FULL = Budget()
 
 
-def trials(network: str, *, data: str | None = None, budget: Budget = FULL) -> list[Trial]:
-    """Five pairs of a network, from five seeds, until converged, and what Tables 2 to 4 say of them.
+def trials(network: str, extent: Extent, *, config: TrainConfig | None = None, data: str | None = None) -> list[Trial]:
+    """Pairs of a network until converged, a seed each, and what Tables 2 to 4 say of them.
 
     Args:
         network: of the paper.
+        extent: images, epochs at most, and seeds.
+        config: how each is trained, but for batch size, epochs, seed and when it ends.
         data: a data set's name, "synthetic" or a place on disk; the network's own by default.
-        budget: the most of its images, epochs and trials that are used.
-
-    Raises:
-        SharpminError: the data cannot be had.
 
     """
-    left = budget.extent(images=examples(network, data), epochs=MOST_EPOCHS, trials=TRIALS)
-    small = TrainConfig(batch_size=small_batch(left.images), epochs=left.epochs, until_converged=True)
-    large = replace(small, batch_size=large_batch(left.images))
+    made = replace(config or TrainConfig(), epochs=extent.epochs, until_converged=True)
+    small = replace(made, batch_size=small_batch(extent.images))
+    large = replace(made, batch_size=large_batch(extent.images))
     return [
         Trial(
-            Job(network, seed, replace(small, seed=seed), replace(large, seed=seed), left.train_size, points=4),
+            Job(network, seed, replace(small, seed=seed), replace(large, seed=seed), extent.train_size, points=4),
             data=data,
             measures=metric_2_1(),
         )
-        for seed in left.seeds
+        for seed in extent.seeds
     ]
 
 
@@ -95,7 +93,9 @@ def load_recipe(name: str, *, data: str | None = None, budget: Budget = FULL) ->
 
     """
     if name in BUILT_IN:
-        return trials(BUILT_IN[name], data=data, budget=budget)
+        network = BUILT_IN[name]
+        extent = budget.extent(images=examples(network, data), epochs=MOST_EPOCHS, trials=TRIALS)
+        return trials(network, extent, data=data)
     if data is not None or budget != FULL:
         raise UsageError(f"--data and --budget are for {', '.join(BUILT_IN)}: a recipe of yours says both itself")
     if ":" not in name:
