@@ -5,12 +5,16 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from sharpmin.cli.figures import batch_sizes, sharpness_along, warm_start
 from sharpmin.cli.measuring import show
 from sharpmin.cli.whole import everything
 from sharpmin.errors import UsageError
 
 paper_app = App(name="paper", help="The tables and figures of Keskar et al. 2017, each with the command that makes it.")
 paper_app.command(everything, name="all")
+paper_app.command(batch_sizes)
+paper_app.command(warm_start)
+paper_app.command(sharpness_along)
 
 
 @paper_app.default

@@ -107,20 +107,24 @@ def redraw(
     *,
     published: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Draw a parametric plot again from its JSON, beside it; nothing is computed.
+    """Draw a figure of the paper again from its JSON, beside it; nothing is computed.
 
     Parameters
     ----------
     numbers
-        The .json that `sharpmin plot` wrote.
+        The .json that `sharpmin plot` or `sharpmin paper` wrote.
     published
-        Overlay the authors' curve (C1 to C4).
+        Overlay the authors' curve (C1 to C4, of a parametric plot).
     """
     from sharpmin import plots
-    from sharpmin.paper import parametric
+    from sharpmin.cli.figures import drawn
+    from sharpmin.paper import figures, parametric
     from sharpmin.paper.published import figure_3
 
-    loaded = parametric.load(numbers)
-    figure = plots.parametric(loaded, published=figure_3(loaded.job.network) if published else None)
+    if figures.is_ours(numbers) and not published:
+        figure = drawn(figures.load(numbers))
+    else:
+        loaded = parametric.load(numbers)
+        figure = plots.parametric(loaded, published=figure_3(loaded.job.network) if published else None)
     plots.save(figure, numbers.with_suffix(".pdf"), numbers.with_suffix(".png"))
     print(f"Plot saved as {numbers.with_suffix('')}.pdf and .png")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from cyclopts import Parameter
 
+from sharpmin.cli.figures import batch_sizes, sharpness_along, warm_start
 from sharpmin.cli.reproducing import PLACE, RECIPE, Reproduction, carried_out, command, extent
 from sharpmin.cli.sweep import Engine
 from sharpmin.errors import RunError, SharpminError
@@ -216,8 +217,21 @@ def of_runs(step: Step, options: Reproduction, trials: "Sequence[Trial]", left: 
     return Part(step.entries, options.network, runs=folders, scaled=left.scaled)
 
 
+def figure(verb: Callable[..., None], name: str, step: Step, options: Reproduction) -> "Part":
+    """A figure of many runs by its own verb, which leaves its numbers and its picture."""
+    from sharpmin.report.entries import Part
+    from sharpmin.runs import read_json
+
+    verb(options=options)
+    file = options.out / "Figures" / f"{options.network}-{name}.json"
+    return Part(step.entries, options.network, figure=file, scaled=read_json(file)["provenance"]["scaled"])
+
+
 STEPS = (
     Step(("Table 2", "Table 3", "Table 4", "Figure 2", "Section 2.2.1"), pairs),
     Step(("Figure 3",), partial(along, "line")),
+    Step(("Figure 4",), partial(figure, batch_sizes, "batch-sizes")),
+    Step(("Figure 5",), partial(figure, warm_start, "warm-start")),
+    Step(("Figure 6",), partial(figure, sharpness_along, "sharpness-along")),
     Step(("Figure 7",), partial(along, "arc")),
 )

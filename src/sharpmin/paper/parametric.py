@@ -217,8 +217,17 @@ def solve(
     device: torch.device | str,
     progress: Progress,
     after_step: Callable[[int], object] | None = None,
+    after_epoch: Callable[[State], object] = lambda state: None,
 ) -> State:
-    """One minimizer: read from the run folder, or trained on from its last checkpoint, or from the model as it is."""
+    """One minimizer: read from the run folder, or trained on from its last checkpoint, or from the model as it is.
+
+    `after_epoch` sees each state before it is the checkpoint.
+    """
+
+    def keep(state: State) -> None:
+        after_epoch(state)
+        run.save_state(name, state, finished=False)
+
     state = run.load_state(name)
     if state is not None:
         check_belongs(state, model, place=run.folder / name)
@@ -231,7 +240,7 @@ def solve(
         test=split.test,
         state=state,
         device=device,
-        after_epoch=lambda state: run.save_state(name, state, finished=False),
+        after_epoch=keep,
         after_step=after_step,
         progress=progress,
         label=f"{name.replace('_', ' ')} {config.batch_size}",

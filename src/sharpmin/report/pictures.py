@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 from sharpmin.errors import RunError
+from sharpmin.paper.inputs import titled
 from sharpmin.report.blocks import Numbers, Picture
 from sharpmin.runs import read_json, readable
 
@@ -23,8 +24,7 @@ def picture(file: Path) -> Picture:
         made, rows = raw["provenance"], raw["rows"]
         columns = tuple(rows[0])
         numbers = Numbers(raw["figure"], columns, tuple(tuple(row[name] for name in columns) for row in rows))
-        trials = f"n = {len(made['seeds'])}"
-        caption = f"{made['data']['name']}, {trials}. Made by: {made['command']}"
+        caption = f"{titled(made['data'])}, {made['epochs']} epochs, n = {len(made['seeds'])}. By {made['command']}"
     try:
         drawn = base64.b64encode(file.with_suffix(".png").read_bytes()).decode()
     except OSError as error:

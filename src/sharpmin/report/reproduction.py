@@ -90,7 +90,7 @@ def page(parts: Sequence[Part], skipped: Sequence[tuple[str, str]], *, command: 
         command=command,
         verdicts=list(verdicts(parts)),
         scaled=list(dict.fromkeys(part.scaled for part in parts if part.scaled)),
-        made_up=MADE_UP if any(are_made_up(part.runs) for part in parts) else "",
+        made_up=MADE_UP if any(map(is_made_up, parts)) else "",
         version=version("sharpmin"),
         style=Markup(text("page.css")),
         script=script("theme", "numbers"),
@@ -118,10 +118,17 @@ def group(entry: str, part: Part) -> Group:
 def lead(part: Part) -> str:
     """On what, how many trials, and what is less than in the recipe."""
     if not part.runs:
-        return part.scaled
+        return "; ".join(filter(None, [part.network, part.scaled]))
     data = read_json(part.runs[0] / "settings.json")["data"]
     trials = f"{len(part.runs)} {'trial' if len(part.runs) == 1 else 'trials'}"
     return "; ".join(filter(None, [f"{part.network} on {titled(data)}, {trials}", part.scaled]))
+
+
+def is_made_up(part: Part) -> bool:
+    """Whether its data are."""
+    return are_made_up(part.runs) or (
+        part.figure is not None and read_json(part.figure)["provenance"]["data"]["synthetic"]
+    )
 
 
 def verdicts(parts: Sequence[Part]) -> Iterator[str]:

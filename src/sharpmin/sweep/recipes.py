@@ -6,14 +6,13 @@ until the loss ceases to improve, then Metric 2.1 at both epsilons in the full s
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import product
 
 from sharpmin.errors import UsageError
-from sharpmin.measures import sharpness
 from sharpmin.paper.budget import Budget, Extent
 from sharpmin.paper.configurations import DATA_SETS
 from sharpmin.paper.inputs import whole
+from sharpmin.paper.metric import metric_2_1
 from sharpmin.paper.parametric import Job
 from sharpmin.paper.recipes import RECIPES, large_batch, recipe, small_batch
 from sharpmin.paper.single import Single
@@ -44,7 +43,7 @@ def trials(network: str, extent: Extent, *, config: TrainConfig | None = None, d
         Trial(
             Job(network, seed, replace(small, seed=seed), replace(large, seed=seed), extent.train_size, points=4),
             data=data,
-            measures=metric_2_1(),
+            measures=both_epsilons(),
         )
         for seed in extent.seeds
     ]
@@ -56,19 +55,10 @@ def examples(network: str, data: str | None) -> int:
     return len(whole(network, data or own).train) if data or own == "speech" else DATA_SETS[own].train
 
 
-def metric_2_1() -> tuple[Measure, ...]:
+def both_epsilons() -> tuple[Measure, ...]:
     """Sharpness at both of the paper's epsilons, in the full space and in a random subspace of 100."""
     return tuple(
-        partial(
-            sharpness,
-            epsilon=epsilon,
-            subspace=subspace,
-            start="corner",
-            iterations=10,
-            solver="sharpmin",
-            seed=0,
-        )
-        for subspace, epsilon in product(SPACES.values(), EPSILONS)
+        metric_2_1(epsilon=epsilon, subspace=subspace) for subspace, epsilon in product(SPACES.values(), EPSILONS)
     )
 
 

@@ -90,8 +90,11 @@ def finish(trial: Trial, *, runs: Path, device: str, threads: int) -> None:
     environment = runtime.tuned_environment(tuned, device=where)
     job = trial.job
     split = load_data(job.network, trial.source, train_size=job.train_size, seed=job.seed)
-    compute: Any = parametric.compute if isinstance(job, Job) else single.compute
-    _, run = compute(job, split, runs=runs, environment=environment, device=where)
+    how: Any = {"runs": runs, "environment": environment, "device": where}
+    if isinstance(job, Job):
+        _, run = parametric.compute(job, split, **how)
+    else:
+        _, run = single.compute(job, split, iterates=trial.iterates, **how)
     measure(trial, run, split, environment=environment, device=where)
 
 
