@@ -178,7 +178,7 @@ def conclude(done: "Sequence[Part]", wanted: Sequence[tuple[str, str]], page: Pa
 def said(options: Reproduction, speech: str | None) -> str:
     """The command, without what says only where and how."""
     whole = command("all", options, speech=speech)
-    return whole if options.network else whole.replace(" -n ", " ", 1).rstrip()
+    return whole if options.network else whole.replace(" -n ", "", 1).rstrip()
 
 
 def pairs(step: Step, options: Reproduction) -> "Part":
