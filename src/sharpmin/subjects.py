@@ -6,7 +6,7 @@ buffers into it, so no more than one is in memory, and its running statistics an
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,11 @@ def points_of(folder: Path) -> dict[str, str]:
     """The points of a run by name, and their files: two minimizers, or the one of a single training."""
     file = folder / "settings.json"
     return SINGLE if file.exists() and "config" in read_json(file) else REGIMES
+
+
+def are_made_up(folders: Iterable[Path]) -> bool:
+    """Whether the data of any of these runs of ours are synthetic."""
+    return any(read_json(folder / "settings.json").get("data", {}).get("synthetic") for folder in folders)
 
 
 def settings_of(folder: Path, points: Mapping[str, str] = REGIMES) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
     from sharpmin import runtime, subjects
     from sharpmin.console import progress
     from sharpmin.determinism import randomness
+    from sharpmin.paper.inputs import MADE_UP
 
     options = options or Options()
     where = runtime.resolve_device(options.device)
@@ -93,6 +94,8 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
                     f"{source} is a run folder and has its own two minimizers: give no checkpoints with it"
                 )
             split = data_of_run(Path(source), options.data, report)
+            if split.synthetic:
+                print(MADE_UP)
             subject = subjects.of_run(Path(source), split, evaluation)
         else:
             subject = subjects.of_task(source, checkpoints, evaluation, runs=options.out / "runs")

@@ -32,6 +32,8 @@ def sweep(
     gpus: Annotated[float, Parameter(group=SHARES)] = 0,
     slurm: Annotated[list[str] | None, Parameter(group=SHARES, consume_multiple=True, negative="")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    data: str | None = None,
+    budget: str = "full",
     out: Annotated[Path, Parameter(group=PLACE)] = Path(),
     device: Annotated[str | None, Parameter(group=PLACE)] = None,
     quiet: Annotated[bool, Parameter(group=PLACE, negative="")] = False,
@@ -45,7 +47,7 @@ def sweep(
     ----------
     recipe
         package.module:function or file.py:function, whose call returns the list of runs; or a built-in recipe:
-        f1-trials, c1-trials, c2-trials, c3-trials, c4-trials.
+        f1-trials, f2-trials, c1-trials, c2-trials, c3-trials, c4-trials.
     engine
         local: a process a run on this machine. ray: the cluster of RAY_ADDRESS, else the one that `ray start` began
         here, else this machine. slurm: a job a run.
@@ -59,6 +61,11 @@ def sweep(
         Options of sbatch, such as partition=gpu time=12:00:00.
     dry_run
         List the runs, their folders and how far each is; do nothing.
+    data
+        Of a built-in recipe: a data set by name instead of the network's own, "synthetic" for made-up data of the
+        network's shape, a folder that holds the files, or for F2 your speech frames.
+    budget
+        Of a built-in recipe: the most of each that is used, such as images=5000,epochs=3,trials=1.
     out
         Folder for runs/.
     device
@@ -67,13 +74,15 @@ def sweep(
         No progress.
     """
     from sharpmin.console import progress
+    from sharpmin.paper.budget import Budget
     from sharpmin.sweep.plan import plan
     from sharpmin.sweep.recipes import load_recipe
 
     where = device_of(device, gpus=gpus, engine=engine)
     folder = out / "runs"
+    trials = load_recipe(recipe, data=data, budget=Budget.parse(budget))
     with progress(quiet=quiet) as report:
-        planned = plan(load_recipe(recipe), runs=folder, device=where, progress=report)
+        planned = plan(trials, runs=folder, device=where, progress=report)
         if dry_run:
             listed(planned)
             return

@@ -39,7 +39,7 @@ class Options:
         Arithmetic of training; the evaluation is always in float32.
     data
         A data set by name instead of the network's own, "synthetic" for made-up data of the network's shape,
-        a folder that holds the files, or for F2 your .npz of speech frames.
+        a folder that holds the files, or for F2 your speech frames (an .npz, or a folder of Kaldi's archives).
     train_size
         Use a fixed, seeded, class-balanced subset of so many training examples.
     out
