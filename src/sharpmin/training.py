@@ -3,6 +3,9 @@
 Adam as in the paper, or SGD, or Adagrad (`sharpmin.optimizers`); the data shuffled anew each epoch and the ragged last
 batch kept. All randomness of an epoch (its shuffle, its dropout) comes from (seed, epoch), so the loop may stop after
 any epoch and go on later, in another process, to the same bits.
+
+Several processes make the steps of one: each takes its part of every batch, BatchNorm takes the statistics of the whole
+batch, and the gradients are summed before the optimizer moves. Only dropout differs: every process draws its own masks.
 """
 
 import time
@@ -15,8 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sharpmin.blocked import Blocked, can_block
 from sharpmin.data import Examples
+from sharpmin.distributed.gradients import add_gradients
+from sharpmin.distributed.group import ALONE, Group
+from sharpmin.distributed.networks import spread
 from sharpmin.errors import DivergedError, UsageError
 from sharpmin.objective import Objective, Precision
 from sharpmin.optimizers import LEARNING_RATES, Rule, make, moments_of, named_copies, restore
@@ -137,6 +142,7 @@ def train(
     after_step: Callable[[int], object] | None = None,
     progress: Progress = silent,
     label: str = "train",
+    group: Group = ALONE,
 ) -> State:
     """Train a classifier from its present weights, or go on from a state, and return the final state.
 
@@ -156,12 +162,14 @@ def train(
             is in the epoch's seconds.
         progress: told the number of examples done.
         label: the task's name in `progress`.
+        group: processes that share every batch out; each is called with the same arguments.
 
     Returns:
         The state after the last epoch.
 
     Raises:
-        UsageError: a batch larger than the data, or a number below 1.
+        UsageError: a batch larger than the data, or a number below 1; a network with BatchNorm that several processes
+            cannot train together.
         DivergedError: the loss is not finite; `after_epoch` has seen the last good state.
 
     Example:
@@ -180,12 +188,20 @@ def train(
     optimizer = make(config.optimizer, model, learning_rate=config.learning_rate, momentum=config.momentum)
     restore(model, optimizer, weights=state.weights, moments=state.moments)
     data = Examples(data.inputs.to(device), data.targets.to(device))
-    tester = None if test is None else Objective(model, test, batch_norm="batch", device=device)
+    tester = None if test is None else Objective(model, test, batch_norm="batch", device=device, group=group)
     while state.epochs < config.epochs and not ended(config, state.history):
         number = state.epochs + 1
         began = time.perf_counter()
         loss, accuracy = train_epoch(
-            model, data, optimizer, config, epoch=number, after_step=after_step, progress=progress, label=label
+            model,
+            data,
+            optimizer,
+            config,
+            epoch=number,
+            after_step=after_step,
+            progress=progress,
+            label=label,
+            group=group,
         )
         seconds = time.perf_counter() - began
         tested = None if tester is None else tester.measure(tester.theta)
@@ -238,17 +254,18 @@ def train_epoch(
     after_step: Callable[[int], object] | None,
     progress: Progress,
     label: str,
+    group: Group = ALONE,
 ) -> tuple[float, float]:
     """One pass over the shuffled data; mean loss and accuracy as trained."""
     device = data.inputs.device
-    network = Blocked(model) if device.type == "cpu" and can_block(model) else model  # type: ignore[arg-type]
+    network = spread(model, group, device=device)
     model.train()
     steps = -(-len(data) // config.batch_size)
     losses, hits = torch.zeros(steps, device=device), torch.zeros((), dtype=torch.int64, device=device)
     looked = time.perf_counter()
-    with seeded(config.seed, epoch, device=device) as generator:
+    with seeded(config.seed, epoch, device=device, rank=group.rank) as generator:
         for step, picked in enumerate(torch.randperm(len(data), generator=generator).split(config.batch_size)):
-            loss, hit = train_step(network, optimizer, data, picked.to(device), config.precision)
+            loss, hit = train_step(network, optimizer, data, picked.to(device), config.precision, group)
             losses[step] = loss * len(picked)
             hits += hit
             if after_step is not None:
@@ -265,26 +282,39 @@ def train_epoch(
 
 
 def train_step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, data: Examples, picked: Tensor, precision: Precision
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: Examples,
+    picked: Tensor,
+    precision: Precision,
+    group: Group = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """One step of the optimizer on the examples picked; their mean loss and number of hits, on the device."""
-    inputs, targets = data.inputs[picked], data.targets[picked]
+    own, weight = group.share(picked)
+    inputs, targets = data.inputs[own], data.targets[own]
     if inputs.dim() == 4:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         logits = network(inputs)
-    loss = F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets)
+    loss = F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets) * weight
+    hits = (logits.detach().argmax(1) == targets).sum() * (weight > 0)
     optimizer.zero_grad()
     loss.backward()
+    loss, hits = add_gradients(group, network.parameters(), loss.detach(), hits)
     optimizer.step()
-    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
+    return loss, hits
 
 
 class seeded:
-    """Seed dropout's global random state for one epoch and give a generator for its shuffle; restore after."""
+    """Seed dropout's global random state for one epoch and give a generator for its shuffle; restore after.
 
-    def __init__(self, seed: int, epoch: int, *, device: torch.device) -> None:
+    The shuffle is every rank's, the masks of dropout are its own.
+    """
+
+    def __init__(self, seed: int, epoch: int, *, device: torch.device, rank: int = 0) -> None:
         self.shuffle, self.dropout = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64).tolist()
+        if rank:
+            self.dropout = int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0])
         self.fork = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
     def __enter__(self) -> torch.Generator:

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from sharpmin.data import Split, subset
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
 from sharpmin.memory import check_fits
 from sharpmin.monitor import Monitor
@@ -86,6 +87,7 @@ def compute(
     watch: Watch | None = None,
     device: torch.device | str = "cpu",
     progress: Progress = silent,
+    group: Group = ALONE,
 ) -> tuple[State, Run]:
     """Train what is not yet trained; `split` is already cut to `job.train_size`.
 
@@ -97,6 +99,10 @@ def compute(
 
     """
     check(job.config, examples=len(split.train))
+    if watch and group.size > 1:
+        raise UsageError(
+            "a monitor decides by the clock, which is not the same for all processes: train in one process"
+        )
     model = build(job.network, seed=job.seed, shape=split.train.inputs.shape[1:], classes=split.classes)
     run = open_run(runs, job.network, settings(job, described(split), torch.device(device)))
     run.note_environment(environment)
@@ -106,7 +112,17 @@ def compute(
         needed = job.config.batch_size
         check_fits(model, split.train.inputs[0], needed, available=memory_on(device), flag="--batch-size")
     after_step = None if watch is None else watching(model, split, job, watch, run=run, device=device)
-    state = solve(run, SOLUTION, model, split, job.config, device=device, progress=progress, after_step=after_step)
+    state = solve(
+        run,
+        SOLUTION,
+        model,
+        split,
+        job.config,
+        device=device,
+        progress=progress,
+        after_step=after_step,
+        group=group,
+    )
     return state, run
 
 
