@@ -260,13 +260,12 @@ def train_step(
     conservative: Conservative | None = None,
 ) -> tuple[Tensor, Tensor]:
     """One step of the optimizer, or several near the first; mean loss and number of hits before it, on the device."""
-    weights = trained(model)
-    start = None if conservative is None else copied(weights)
-    found = []
+    weights = [] if conservative is None else trained(model)
+    start, found = copied(weights), []
     for _ in range(1 if conservative is None else conservative.iterations):
         optimizer.zero_grad()
         found.append(gradient(inputs, targets))
-        if conservative is not None and start is not None:
+        if conservative is not None:
             pull_back(weights, start, strength=conservative.strength)
         optimizer.step()
     return found[0]

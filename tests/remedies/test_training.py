@@ -1,6 +1,7 @@
 """Every remedy in real trainings: it learns, goes on to the same bits, and is part of what a run is."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -69,6 +70,7 @@ def test_the_settings_name_it_and_give_it_back(remedies):
     assert set(kept) - set(TrainConfig().settings()) == set(remedies)
     assert TrainConfig.of(kept) == config
     assert hash(config) == hash(TrainConfig.of(kept))
+    assert TrainConfig.of(json.loads(json.dumps(asdict(config)))) == config  # as the JSON of a figure has it
 
 
 def test_images_are_moved_by_their_own_draws_whatever_the_batch():
