@@ -110,7 +110,9 @@ def compute(
         run.save("x0", {name: p.detach() for name, p in model.named_parameters()})
     if not (run.folder / f"{SOLUTION}.safetensors").exists():
         needed = job.config.batch_size
-        check_fits(model, split.train.inputs[0], needed, available=memory_on(device), flag="--batch-size")
+        check_fits(
+            model, split.train.inputs[0], needed, available=memory_on(device), processes=group.size, flag="--batch-size"
+        )
     after_step = None if watch is None else watching(model, split, job, watch, run=run, device=device)
     state = solve(
         run,
