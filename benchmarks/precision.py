@@ -180,15 +180,15 @@ def trained(network: str, plan: Plan, seed: int, examples: Examples) -> tuple[di
     return kept, large.eval()
 
 
-def measured(network: str, plan: Plan, seed: int, done: list[Row]) -> Iterator[list[Row]]:
-    """Every quantity at a seed's minimizers, but those that are done: a row for each precision."""
+def measured(network: str, plan: Plan, seed: int, *, quantities: list[str], done: list[Row]) -> Iterator[list[Row]]:
+    """The quantities at a seed's minimizers, but those that are done: a row for each precision."""
     shape = zoo.default_interface(network).shape
     split = data.load(plan.dataset) if plan.dataset else data.synthetic(train=plan.images, test=1, shape=shape)
     examples = subset(split.train, plan.images, classes=split.classes)
     points, end = trained(network, plan, seed, examples)
     for point, model in points.items():
         settings = [Setting(precision, model, examples, plan.eigenvalues, end) for precision in PRECISIONS]
-        for quantity in QUANTITIES:
+        for quantity in quantities:
             asked = {"network": network, "seed": seed, "point": point, "quantity": quantity}
             if not any(asked.items() <= row.items() for row in done):
                 yield [{**asked, **row} for row in compared(QUANTITIES[quantity], settings)]
@@ -248,6 +248,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--networks", nargs="+", choices=PLANS, default=list(PLANS))
     parser.add_argument("--images", type=network_and_images, nargs="+", default=[], help="NETWORK=IMAGES")
+    parser.add_argument("--quantities", nargs="+", choices=QUANTITIES, default=list(QUANTITIES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a smoke test: a few synthetic images, few epochs")
@@ -260,7 +261,7 @@ def main() -> None:
     found = json.loads(options.json.read_text())["rows"] if options.json.exists() else []
     for network in options.networks:
         for seed in range(1 if options.quick else options.seeds):
-            for rows in measured(network, plans[network], seed, list(found)):
+            for rows in measured(network, plans[network], seed, quantities=options.quantities, done=list(found)):
                 found += rows
                 print(*(rows[0][key] for key in ("network", "seed", "point", "quantity")), flush=True)
                 head = {"plans": {name: vars(plan) for name, plan in plans.items()}, "quick": options.quick}
