@@ -67,11 +67,13 @@ def shown(ratio: dict[str, float] | None) -> str:
 
 
 def table(found: dict[str, Any]) -> str:
-    """The numbers to read."""
-    lines = [f"{'':34}{'seconds':>10}{'times sharpmin':>28}{'by processor time':>20}{'peak GiB':>10}"]
+    """The numbers to read; the share of the machine's peak where it is known."""
+    shares = found.get("share_of_matmul_peak", {})
+    head = f"{'':34}{'seconds':>10}{'times sharpmin':>28}{'by processor time':>20}{'peak GiB':>10}"
+    lines = [head + f"{'of matmul peak':>16}" * bool(shares)]
     for name, seconds in found["seconds"].items():
         cpu = found["ratio_of_cpu_seconds"].get(name)
         cpu_shown, memory = f"{cpu['median']:.2f}" if cpu else "", found["peak_memory_gib"][name]
-        ratio = shown(found["ratio"].get(name))
-        lines.append(f"{name:34}{seconds['median']:>10.2f}{ratio:>28}{cpu_shown:>20}{memory:>10.2f}")
+        ratio, share = shown(found["ratio"].get(name)), f"{shares[name]['median']:>16.0%}" if name in shares else ""
+        lines.append(f"{name:34}{seconds['median']:>10.2f}{ratio:>28}{cpu_shown:>20}{memory:>10.2f}{share}")
     return "\n".join(lines)

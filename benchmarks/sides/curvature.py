@@ -111,15 +111,15 @@ def relative_residuals(problem: Problem, pairs: Pairs) -> list[float]:
 
 
 def trace_of(side: str, matrix: Any, products: int) -> tuple[float, float]:
-    """The trace from so many products, with its standard error."""
+    """The trace from so many products, and how far chance may have put it off: its 99.9% interval, to either side."""
     if side == "sharpmin":
         found = trace(matrix, products=products)
-        return found.value, found.standard_error
+        return found.value, interval(found.standard_error, len(found.samples))
     if side == "eigenthings":
         import hessian_eigenthings
 
         result = hessian_eigenthings.trace(matrix, num_matvecs=products, method="hutch++", seed=0)
-        return result.estimate, result.stderr
+        return result.estimate, interval(result.stderr, len(result.samples))
     if side == "pyhessian":
         return mean_and_error(matrix.trace(maxIter=products, tol=0.0))
     from curvlinops import hutchinson_trace
@@ -129,6 +129,13 @@ def trace_of(side: str, matrix: Any, products: int) -> tuple[float, float]:
 
 
 def mean_and_error(samples: list[float]) -> tuple[float, float]:
-    """Their mean and its standard error."""
+    """Their mean and its interval."""
     numbers = torch.tensor(samples, dtype=torch.float64)
-    return numbers.mean().item(), (numbers.std() / math.sqrt(len(samples))).item()
+    return numbers.mean().item(), interval((numbers.std() / math.sqrt(len(samples))).item(), len(samples))
+
+
+def interval(standard_error: float, samples: int) -> float:
+    """Half of the 99.9% confidence interval of a mean; of few samples, whose spread is uncertain, it is wide."""
+    from scipy.stats import t
+
+    return standard_error * float(t.ppf(0.9995, samples - 1))
