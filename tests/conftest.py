@@ -1,8 +1,12 @@
-"""What several test modules measure: a finished run folder, and a task with two checkpoints."""
+"""What several test modules measure: a finished run folder, and a task with two checkpoints; and sweeps in small."""
+
+from concurrent.futures import Executor, Future
+from importlib import import_module
 
 import pytest
 import torch
 
+from sharpmin import runtime
 from sharpmin.cli import run
 
 JOB = "plot -n F1 --data synthetic --train-size 60 --epochs 2 --small-batch 16 --points 4 --threads 1 --quiet"
@@ -42,3 +46,19 @@ def task(tmp_path, monkeypatch):
                 p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(seed)))
         torch.save(model.state_dict(), f"{name}.pt")
     return "mytask.py:make"
+
+
+class InProcess(Executor):
+    """Runs in this very process."""
+
+    def submit(self, function, /, *args):
+        future = Future()
+        future.set_result(function(*args))
+        return future
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Sweeps are carried out in this process, whose threads and allocator are left alone."""
+    monkeypatch.setattr(import_module("sharpmin.cli.sweep"), "executor", lambda *_, **__: InProcess())
+    monkeypatch.setattr(runtime, "tune", lambda *, threads=None: runtime.Tuned(threads or 1, "left alone: a test"))

@@ -6,7 +6,7 @@ buffers into it, so no more than one is in memory, and its running statistics an
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sharpmin.batching import Data
 from sharpmin.batchnorm import Policy
 from sharpmin.checkpoints import load_into, parse_place, read_checkpoint
 from sharpmin.data import Split
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective, Precision
@@ -41,6 +42,7 @@ class Evaluation:
     device: torch.device | str | None = None
     precision: Precision = "float32"
     only: Sequence[str] | None = None
+    group: Group = ALONE
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,7 @@ class Subject:
             precision=how.precision,
             parameters=None if how.only is None else matching(self.model, how.only),
             calibration=self.data if self.calibration is None else self.calibration,
+            group=how.group,
         )
 
     def around(self, point: str) -> Objective:
@@ -102,6 +105,11 @@ def points_of(folder: Path) -> dict[str, str]:
     """The points of a run by name, and their files: two minimizers, or the one of a single training."""
     file = folder / "settings.json"
     return SINGLE if file.exists() and "config" in read_json(file) else REGIMES
+
+
+def are_made_up(folders: Iterable[Path]) -> bool:
+    """Whether the data of any of these runs of ours are synthetic."""
+    return any(read_json(folder / "settings.json").get("data", {}).get("synthetic") for folder in folders)
 
 
 def settings_of(folder: Path, points: Mapping[str, str] = REGIMES) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import pytest
 
 from sharpmin.errors import UsageError
-from sharpmin.paper.budget import Budget
+from sharpmin.paper.budget import Budget, Extent
 
 
 @pytest.mark.parametrize("text", ["", "full"])
@@ -28,3 +28,11 @@ def test_refuses(text):
 def test_refuses_nothing_at_all(name):
     with pytest.raises(UsageError, match=f"{name}=0"):
         Budget.parse(f"{name}=0")
+
+
+def test_what_it_leaves_of_a_recipe():
+    recipe = {"images": 60, "epochs": 20, "trials": 5, "seed": 3}
+    assert Budget().extent(**recipe) == Extent(60, None, 20, (3, 4, 5, 6, 7), "")
+    assert Budget(60, 30, 9).extent(**recipe) == Budget().extent(**recipe)
+    said = "scaled down: 40 of 60 images, 2 of 20 epochs, 1 of 5 trials"
+    assert Budget(40, 2, 1).extent(**recipe) == Extent(40, 40, 2, (3,), said)

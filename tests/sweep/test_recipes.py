@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from sharpmin.cli.plot import with_large_batch
 from sharpmin.cli.training import Options, config
 from sharpmin.errors import TaskError, UsageError
+from sharpmin.paper.budget import Budget
 from sharpmin.paper.parametric import Job
 from sharpmin.paper.tables import EPSILONS
 from sharpmin.sweep.recipes import BUILT_IN, load_recipe
@@ -58,7 +60,30 @@ def test_they_are_measured_as_tables_3_and_4_are():
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_built_in_recipe_has_five_runs_that_differ(name):
-    assert len({replace(trial, measures=()) for trial in load_recipe(name)}) == 5
+    trials = load_recipe(name, data="synthetic" if name == "f2-trials" else None)
+    assert len({replace(trial, measures=()) for trial in trials}) == 5
+
+
+def test_a_budget_and_other_data_make_a_recipe_smaller():
+    trials = load_recipe("f2-trials", data="synthetic", budget=Budget(images=300, epochs=3, trials=2))
+    assert [trial.source for trial in trials] == ["synthetic"] * 2
+    for seed, job in enumerate(trial.job for trial in trials):
+        assert (job.seed, job.train_size, job.small_batch.seed, job.large_batch.seed) == (seed, 300, seed, seed)
+        assert [(c.batch_size, c.epochs) for c in (job.small_batch, job.large_batch)] == [(3, 3), (30, 3)]
+
+
+def test_f2_needs_the_user_s_frames_and_takes_their_number(tmp_path):
+    with pytest.raises(UsageError, match=r"give --data FILE\.npz or a Kaldi folder"):
+        load_recipe("f2-trials")
+    frames, labels = np.zeros((6000, 360), np.float32), np.arange(6000)[::-1]
+    np.savez(tmp_path / "frames.npz", x=frames, y=labels)
+    job = load_recipe("f2-trials", data=str(tmp_path / "frames.npz"))[0].job
+    assert (job.small_batch.batch_size, job.large_batch.batch_size, job.train_size) == (54, 540, None)
+
+
+def test_one_s_own_recipe_says_itself_what_it_trains_on(own):
+    with pytest.raises(UsageError, match="a recipe of yours says both itself"):
+        load_recipe("ownrecipe.py:runs", data="synthetic")
 
 
 def test_one_s_own_may_leave_data_and_measures_out(own):
@@ -87,5 +112,5 @@ def test_an_error_in_one_s_own_code_says_whose_it_is(own):
 
 
 def test_an_unknown_name_lists_the_built_in_ones():
-    with pytest.raises(UsageError, match="choose one of f1-trials, c1-trials"):
-        load_recipe("f2-trials")
+    with pytest.raises(UsageError, match="choose one of f1-trials, f2-trials"):
+        load_recipe("f3-trials")

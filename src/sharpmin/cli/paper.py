@@ -5,10 +5,18 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from sharpmin.cli.appendix_e import remedies
+from sharpmin.cli.figures import batch_sizes, sharpness_along, warm_start
 from sharpmin.cli.measuring import show
+from sharpmin.cli.whole import everything
 from sharpmin.errors import UsageError
 
 paper_app = App(name="paper", help="The tables and figures of Keskar et al. 2017, each with the command that makes it.")
+paper_app.command(everything, name="all")
+paper_app.command(batch_sizes)
+paper_app.command(warm_start)
+paper_app.command(sharpness_along)
+paper_app.command(remedies)
 
 
 @paper_app.default
@@ -63,13 +71,14 @@ def training_curves(run: Path, /, *, out: Path = Path()) -> None:
         Folder for Figures/.
     """
     from sharpmin import plots
+    from sharpmin.paper.inputs import titled
     from sharpmin.runs import Run
     from sharpmin.subjects import REGIMES, settings_of
 
     settings = settings_of(run)
     states = {regime: Run(run).load_state(name) for regime, name in REGIMES.items()}
     histories = {regime: state.history for regime, state in states.items() if state is not None}
-    figure = plots.training_curves(histories, title=f"{settings['network']} on {settings['data']['name']}")
+    figure = plots.training_curves(histories, title=f"{settings['network']} on {titled(settings['data'])}")
     stem = out / "Figures" / f"{run.name}-training"
     plots.save(figure, *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
     print(f"Plot saved as {stem}.pdf and .png")
@@ -89,6 +98,8 @@ def distances(*runs: Path) -> None:
     from rich.table import Table
 
     from sharpmin.paper.distances import PUBLISHED, distances
+    from sharpmin.paper.inputs import MADE_UP
+    from sharpmin.subjects import are_made_up
 
     if not runs:
         raise UsageError("give one run folder or more")
@@ -100,6 +111,8 @@ def distances(*runs: Path) -> None:
     ratios = [d.ratio for d in found.values()]
     spread = f" ± {stdev(ratios):.2f}" if len(ratios) > 1 else ""
     print(f"SB / LB: {fmean(ratios):.2f}{spread} (n = {len(ratios)}); the paper: {PUBLISHED[0]:g} to {PUBLISHED[1]:g}")
+    if are_made_up(runs):
+        print(MADE_UP)
 
 
 @paper_app.command

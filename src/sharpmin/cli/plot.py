@@ -47,7 +47,7 @@ def plot(
     published
         Overlay the authors' curve (C1 to C4).
     """
-    from sharpmin import runtime  # after the arguments are known to be good: torch takes seconds to import
+    from sharpmin.cli.together import settle  # after the arguments are known to be good: torch takes seconds to import
     from sharpmin.console import progress
     from sharpmin.paper import parametric
     from sharpmin.paper.published import figure_3
@@ -63,15 +63,20 @@ def plot(
         points=points,
         evaluation_batch=evaluation_batch,
     )
-    tuned = runtime.tune(threads=options.threads)
-    where = runtime.resolve_device(options.device)
+    place = settle(threads=options.threads, device=options.device)
     authors = figure_3(options.network) if published else None
-    with progress(quiet=options.quiet) as report:
-        split = load(options, progress=report)
+    with progress(quiet=options.quiet or place.group.rank > 0) as report:
+        with place.group.one_after_rank_0():
+            split = load(options, progress=report)
         job = with_large_batch(job, large_batch, examples=len(split.train))
-        environment = runtime.tuned_environment(tuned, device=where)
         numbers, run = parametric.compute(
-            job, split, runs=options.out / "runs", environment=environment, device=where, progress=report
+            job,
+            split,
+            runs=options.out / "runs",
+            environment=place.environment,
+            device=place.device,
+            progress=report,
+            group=place.group,
         )
     draw(numbers, options.out / "Figures", published=authors)
     print(parametric.summary(numbers))
@@ -107,20 +112,24 @@ def redraw(
     *,
     published: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Draw a parametric plot again from its JSON, beside it; nothing is computed.
+    """Draw a figure of the paper again from its JSON, beside it; nothing is computed.
 
     Parameters
     ----------
     numbers
-        The .json that `sharpmin plot` wrote.
+        The .json that `sharpmin plot` or `sharpmin paper` wrote.
     published
-        Overlay the authors' curve (C1 to C4).
+        Overlay the authors' curve (C1 to C4, of a parametric plot).
     """
     from sharpmin import plots
-    from sharpmin.paper import parametric
+    from sharpmin.cli.figures import drawn
+    from sharpmin.paper import figures, parametric
     from sharpmin.paper.published import figure_3
 
-    loaded = parametric.load(numbers)
-    figure = plots.parametric(loaded, published=figure_3(loaded.job.network) if published else None)
+    if figures.is_ours(numbers) and not published:
+        figure = drawn(figures.load(numbers))
+    else:
+        loaded = parametric.load(numbers)
+        figure = plots.parametric(loaded, published=figure_3(loaded.job.network) if published else None)
     plots.save(figure, numbers.with_suffix(".pdf"), numbers.with_suffix(".png"))
     print(f"Plot saved as {numbers.with_suffix('')}.pdf and .png")

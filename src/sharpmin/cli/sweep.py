@@ -13,8 +13,10 @@ from sharpmin.errors import RunError, UsageError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from sharpmin.progress import Progress
     from sharpmin.sweep.driver import Failure
     from sharpmin.sweep.plan import Planned
+    from sharpmin.training import TrainConfig
 
 SHARES = Group("Workers", sort_key=1)
 PLACE = Group("Where and how", sort_key=2)
@@ -31,6 +33,8 @@ def sweep(
     gpus: Annotated[float, Parameter(group=SHARES)] = 0,
     slurm: Annotated[list[str] | None, Parameter(group=SHARES, consume_multiple=True, negative="")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
+    data: str | None = None,
+    budget: str = "full",
     out: Annotated[Path, Parameter(group=PLACE)] = Path(),
     device: Annotated[str | None, Parameter(group=PLACE)] = None,
     quiet: Annotated[bool, Parameter(group=PLACE, negative="")] = False,
@@ -44,7 +48,7 @@ def sweep(
     ----------
     recipe
         package.module:function or file.py:function, whose call returns the list of runs; or a built-in recipe:
-        f1-trials, c1-trials, c2-trials, c3-trials, c4-trials.
+        f1-trials, f2-trials, c1-trials, c2-trials, c3-trials, c4-trials.
     engine
         local: a process a run on this machine. ray: the cluster of RAY_ADDRESS, else the one that `ray start` began
         here, else this machine. slurm: a job a run.
@@ -58,6 +62,11 @@ def sweep(
         Options of sbatch, such as partition=gpu time=12:00:00.
     dry_run
         List the runs, their folders and how far each is; do nothing.
+    data
+        Of a built-in recipe: a data set by name instead of the network's own, "synthetic" for made-up data of the
+        network's shape, a folder that holds the files, or for F2 your speech frames.
+    budget
+        Of a built-in recipe: the most of each that is used, such as images=5000,epochs=3,trials=1.
     out
         Folder for runs/.
     device
@@ -66,25 +75,52 @@ def sweep(
         No progress.
     """
     from sharpmin.console import progress
-    from sharpmin.sweep.driver import carry_out
+    from sharpmin.paper.budget import Budget
     from sharpmin.sweep.plan import plan
     from sharpmin.sweep.recipes import load_recipe
 
     where = device_of(device, gpus=gpus, engine=engine)
     folder = out / "runs"
+    trials = load_recipe(recipe, data=data, budget=Budget.parse(budget))
     with progress(quiet=quiet) as report:
-        planned = plan(load_recipe(recipe), runs=folder, device=where, progress=report)
+        planned = plan(trials, runs=folder, device=where, progress=report)
         if dry_run:
             listed(planned)
             return
-        at_once, each = shares(len(planned), engine=engine, workers=workers, threads=threads, device=where)
-        failures = []
-        if any(run.state != "complete" for run in planned):
-            chosen = executor(engine, folder, at_once, each, gpus=gpus, options=slurm or [])
-            failures = carry_out(
-                planned, chosen, runs=folder, device=where, threads=each, at_once=at_once, progress=report
-            )
+        failures = finish_all(
+            planned,
+            runs=folder,
+            engine=engine,
+            workers=workers,
+            threads=threads,
+            gpus=gpus,
+            slurm=slurm or [],
+            device=where,
+            progress=report,
+        )
     conclude(planned, failures, folder)
+
+
+def finish_all(
+    planned: "Sequence[Planned]",
+    *,
+    runs: Path,
+    engine: Engine,
+    workers: int | None,
+    threads: int | None,
+    gpus: float,
+    slurm: Sequence[str],
+    device: str,
+    progress: "Progress",
+) -> "list[Failure]":
+    """Carry out the runs that are not complete on the engine of that name, and give those that failed."""
+    from sharpmin.sweep.driver import carry_out
+
+    at_once, each = shares(len(planned), engine=engine, workers=workers, threads=threads, device=device)
+    if all(run.state == "complete" for run in planned):
+        return []
+    chosen = executor(engine, runs, at_once, each, gpus=gpus, options=slurm)
+    return carry_out(planned, chosen, runs=runs, device=device, threads=each, at_once=at_once, progress=progress)
 
 
 def device_of(name: str | None, *, gpus: float, engine: Engine) -> str:
@@ -154,14 +190,18 @@ def listed(planned: "Sequence[Planned]") -> None:
     shown = Table("run folder", "data", "seed", "batch x epochs", "measures", "state", box=None)
     for run in planned:
         job = run.trial.job
-        trainings = ", ".join(
-            f"{c.batch_size} x {'until converged' if c.until_converged else c.epochs}" for c in run.trial.configs
-        )
+        trainings = ", ".join(map(in_short, run.trial.configs))
         measures = ", ".join(dict.fromkeys(named(measure)[0] for measure in run.trial.measures))
         shown.add_row(str(run.folder), run.trial.source, str(job.seed), trainings, measures or "-", run.state)
     show(shown)
     complete = sum(run.state == "complete" for run in planned)
     print(f"{complete} of {len(planned)} runs complete")
+
+
+def in_short(config: "TrainConfig") -> str:
+    """A training as a list of runs has it."""
+    epochs = "until converged" if config.until_converged else config.epochs
+    return " + ".join([f"{config.batch_size} x {epochs}", *config.remedies])
 
 
 def conclude(planned: "Sequence[Planned]", failures: "Sequence[Failure]", folder: Path) -> None:

@@ -19,13 +19,27 @@ def tables(*runs: Path, json: Path | None = None) -> None:
     json
         Write every value there too.
     """
+    from sharpmin.paper.inputs import MADE_UP
     from sharpmin.paper.tables import cells, markdown
     from sharpmin.runs import write
+    from sharpmin.subjects import are_made_up
 
     if not runs:
         raise UsageError("give the run folders of one network, one for each trial")
     found = cells(runs)
+    made_up = are_made_up(runs)
     if json is not None:
-        rows = [{**asdict(cell), "mean": cell.mean, "deviation": cell.deviation, "ratio": cell.ratio} for cell in found]
+        rows = [
+            {
+                **asdict(cell),
+                "mean": cell.mean,
+                "deviation": cell.deviation,
+                "ratio": cell.ratio,
+                "synthetic": made_up,
+            }
+            for cell in found
+        ]
         write(json, (encoding.dumps(rows, indent=1) + "\n").encode())
     print(markdown(found))
+    if made_up:
+        print(MADE_UP)

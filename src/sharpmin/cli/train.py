@@ -1,12 +1,13 @@
 """`sharpmin train`: one training of a network of the paper, and how f curves along it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.remedies import Remedies, chosen
 from sharpmin.cli.training import TRAINING, Options, config, load
 
-WATCHING = Group("Monitor", sort_key=2)
+WATCHING = Group("Monitor", sort_key=3)
 NAMES = ("loss", "distance", "lambda-max", "noise-scale", "metric-2.1")
 
 
@@ -14,8 +15,9 @@ def train(
     *,
     options: Options,
     batch_size: Annotated[int, Parameter(group=TRAINING)] = 256,
-    optimizer: Annotated[Literal["adam", "sgd", "adagrad"], Parameter(group=TRAINING)] = "adam",
+    optimizer: Annotated[str, Parameter(group=TRAINING)] = "adam",
     momentum: Annotated[float, Parameter(group=TRAINING)] = 0.0,
+    remedies: Remedies | None = None,
     monitor: Annotated[bool, Parameter(group=WATCHING, negative="")] = False,
     monitor_every: Annotated[int, Parameter(group=WATCHING)] = 100,
     monitor_share: Annotated[float, Parameter(group=WATCHING)] = 0.1,
@@ -34,9 +36,12 @@ def train(
     batch_size
         Examples per step.
     optimizer
-        adam, sgd or adagrad.
+        adam, sgd or adagrad; or a torch.optim.Optimizer of your own or of another package, by its importable name:
+        package.module:Class. It needs --learning-rate.
     momentum
         Of sgd.
+    remedies
+        See `sharpmin.cli.remedies`.
     monitor
         Measure every so many steps on a part of the training set; the training has the same bits as without.
     monitor_every
@@ -48,30 +53,31 @@ def train(
     measures
         loss, distance (from the starting point), lambda-max (of the Hessian), noise-scale, metric-2.1; all by default.
     """
-    from sharpmin import runtime  # after the arguments are known to be good: torch takes seconds to import
+    from sharpmin.cli.together import settle  # after the arguments are known to be good: torch takes seconds to import
     from sharpmin.console import progress
     from sharpmin.paper import single
 
-    made = config(options, batch_size=batch_size, optimizer=optimizer, momentum=momentum)
+    made = config(options, batch_size=batch_size, optimizer=optimizer, momentum=momentum, **chosen(remedies))
     job = single.Single(options.network, options.seed, made, options.train_size)
     asked = single.Watch(monitor_every, monitor_share, monitor_examples, tuple(measures or NAMES))
-    tuned = runtime.tune(threads=options.threads)
-    where = runtime.resolve_device(options.device)
-    with progress(quiet=options.quiet) as report:
-        split = load(options, progress=report)
+    place = settle(threads=options.threads, device=options.device)
+    with progress(quiet=options.quiet or place.group.rank > 0) as report:
+        with place.group.one_after_rank_0():
+            split = load(options, progress=report)
         state, run = single.compute(
             job,
             split,
             runs=options.out / "runs",
-            environment=runtime.tuned_environment(tuned, device=where),
+            environment=place.environment,
             watch=asked if monitor else None,
-            device=where,
+            device=place.device,
             progress=report,
+            group=place.group,
         )
     print(summary(state.history[-1]))
     print(f"Run folder: {run.folder}")
     if monitor:
-        steps = state.epochs * -(-len(split.train) // batch_size)
+        steps = made.steps_until(state.epochs, examples=len(split.train))
         show_rows(run.folder / single.CURVATURE, due=1 + steps // monitor_every)
 
 

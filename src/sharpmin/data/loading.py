@@ -9,6 +9,7 @@ from sharpmin.data.catalogue import find
 from sharpmin.data.dataset import DataSet, Form
 from sharpmin.data.examples import Split
 from sharpmin.data.fetching import bring
+from sharpmin.data.kaldi import read_kaldi
 from sharpmin.data.speech import read_speech
 from sharpmin.data.synthetic import synthetic
 from sharpmin.data.verified import CorruptFile
@@ -27,13 +28,13 @@ def load(
     """Return a data set by name, fetched on first use.
 
     `path` is the user's own: a folder in torchvision's layout (or one that holds the files themselves), which
-    is only read; for "speech" the .npz. `cache` and `offline` default to the environment's SHARPMIN_DATA and
-    SHARPMIN_OFFLINE.
+    is only read; for "speech" the .npz, or a folder of Kaldi's archives. `cache` and `offline` default to the
+    environment's SHARPMIN_DATA and SHARPMIN_OFFLINE.
     """
     if name == "synthetic":
         return synthetic()
     if name == "speech":
-        return read_speech(_speech_file(path))
+        return _read_speech(path)
     dataset = find(name)
     if path is not None:
         return read_own(dataset, Path(path).expanduser())
@@ -75,10 +76,12 @@ def read_cached(dataset: DataSet, root: Path, *, offline: bool, progress: Progre
     return _split(dataset, copy.form, copy.contents())
 
 
-def _speech_file(path: str | Path | None) -> Path:
+def _read_speech(path: str | Path | None) -> Split:
+    """Speech frames from a file or a folder of the user's."""
     if path is None:
-        raise UsageError("speech frames come from you: give path=, an .npz (see docs/data.md)")
-    return Path(path).expanduser()
+        raise UsageError("speech frames come from you: give path=, an .npz or a Kaldi folder (see docs/data.md)")
+    place = Path(path).expanduser()
+    return read_kaldi(place) if place.is_dir() else read_speech(place)
 
 
 def _first_sound(found: Iterable[Copy]) -> tuple[Copy, dict[str, bytes]] | None:

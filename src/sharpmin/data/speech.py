@@ -1,4 +1,4 @@
-"""Speech frames from the user's own file, for the paper's F2 network.
+"""Speech frames from the user's own .npz, for the paper's F2 network (Kaldi's archives: `sharpmin.data.kaldi`).
 
 TIMIT is licensed, so nobody may hand it out: whoever has it prepares an .npz of x [N, 360] (floats) and
 y [N] (integers from 0), and, if they have a test set of their own, x_test and y_test. Without one the last
@@ -63,17 +63,22 @@ def _examples(arrays: dict[str, np.ndarray], x: str, y: str, path: Path) -> Exam
     """Check one pair of arrays and turn it into examples."""
     if x not in arrays or y not in arrays:
         raise DataError(f"{path} has {', '.join(arrays) or 'nothing'}: {x} and {y} are needed")
-    frames, labels = arrays[x], arrays[y]
-    if frames.dtype.kind != "f" or frames.ndim != 2 or frames.shape[1] != FEATURES or not len(frames):
-        raise DataError(f"{path}: {x} is {frames.dtype} {frames.shape}, expected floats [N, {FEATURES}]")
-    if labels.dtype.kind not in "iu" or labels.shape != frames.shape[:1] or labels.min() < 0:
+    return frames(arrays[x], arrays[y], names=(x, y), where=str(path))
+
+
+def frames(features: np.ndarray, labels: np.ndarray, *, names: tuple[str, str], where: str) -> Examples:
+    """Examples of features and labels; a DataError calls them by their names and says where they are."""
+    x, y = names
+    if features.dtype.kind != "f" or features.ndim != 2 or features.shape[1] != FEATURES or not len(features):
+        raise DataError(f"{where}: {x} is {features.dtype} {features.shape}, expected floats [N, {FEATURES}]")
+    if labels.dtype.kind not in "iu" or labels.shape != features.shape[:1] or labels.min() < 0:
         raise DataError(
-            f"{path}: {y} is {labels.dtype} {labels.shape}, expected {len(frames)} integers from 0, one for "
+            f"{where}: {y} is {labels.dtype} {labels.shape}, expected {len(features)} integers from 0, one for "
             f"each row of {x}"
         )
-    inputs = torch.from_numpy(frames.astype(np.float32))
+    inputs = torch.from_numpy(features.astype(np.float32))
     if not inputs.isfinite().all():
-        raise DataError(f"{path}: {x} has values that are not finite as float32; remove those frames")
+        raise DataError(f"{where}: {x} has values that are not finite as float32; remove those frames")
     return Examples(inputs, torch.from_numpy(labels.astype(np.int64)))
 
 

@@ -55,6 +55,24 @@ class Budget:
             found[name] = int(number)
         return cls(**found)
 
+    def extent(self, *, images: int, epochs: int, trials: int, seed: int = 0) -> "Extent":
+        """What it leaves of a recipe of so many images, epochs and trials, the first of which has this seed.
+
+        Example:
+            >>> left = Budget(images=5000, trials=2).extent(images=60_000, epochs=20, trials=5)
+            >>> left.train_size, left.epochs, left.seeds, left.scaled
+            (5000, 20, (0, 1), 'scaled down: 5,000 of 60,000 images, 2 of 5 trials')
+
+        """
+        used = min(images, self.images or images)
+        return Extent(
+            images=used,
+            train_size=used if used < images else None,
+            epochs=min(epochs, self.epochs or epochs),
+            seeds=tuple(range(seed, seed + min(trials, self.trials or trials))),
+            scaled=self.scaled(images=images, epochs=epochs, trials=trials),
+        )
+
     def scaled(self, *, images: int, epochs: int, trials: int) -> str:
         """What is less than the recipe's own numbers, in words; empty where nothing is."""
         recipe = {"images": images, "epochs": epochs, "trials": trials}
@@ -64,3 +82,23 @@ class Budget:
             if most is not None and most < recipe[name]
         ]
         return f"scaled down: {', '.join(parts)}" if parts else ""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What a budget leaves of a recipe.
+
+    Attributes:
+        images: training examples; the large batch is a tenth of it.
+        train_size: of the class-balanced subset, or None for all: as `Job` and `Single` take it.
+        epochs: of each training.
+        seeds: one for each trial.
+        scaled: what is less than in the recipe, a sentence for every figure and table; empty where nothing is.
+
+    """
+
+    images: int
+    train_size: int | None
+    epochs: int
+    seeds: tuple[int, ...]
+    scaled: str

@@ -4,6 +4,7 @@ The networks are measured as they are built here; the data sets' sizes are those
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 from sharpmin.paper.recipes import RECIPES, SMALL_BATCH, large_batch
 from sharpmin.zoo import build
@@ -58,7 +59,8 @@ class Configuration:
     large_batch: int
 
 
-def configurations() -> list[Configuration]:
+@cache
+def configurations() -> tuple[Configuration, ...]:
     """Table 1, with the number of weights counted and the two batch sizes.
 
     Example:
@@ -73,4 +75,4 @@ def configurations() -> list[Configuration]:
         data = DATA_SETS[recipe.data]
         weights = sum(p.numel() for p in build(name, seed=0).parameters() if p.requires_grad)
         rows.append(Configuration(name, ARCHITECTURES[name], data.name, weights, SMALL_BATCH, large_batch(data.train)))
-    return rows
+    return tuple(rows)

@@ -1,12 +1,16 @@
 """The data that a network of the paper is trained on: its own set by default, or another by name or folder."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from sharpmin import data, zoo
 from sharpmin.data import Split
 from sharpmin.errors import UsageError
 from sharpmin.paper.recipes import recipe
 from sharpmin.progress import Progress, silent
+
+MADE_UP = "The data are synthetic: made up, not real. These numbers say nothing about real data."
 
 
 def load_data(network: str, name: str, *, train_size: int | None, seed: int, progress: Progress = silent) -> Split:
@@ -32,7 +36,9 @@ def whole(network: str, name: str, *, progress: Progress = silent) -> Split:
         like = zoo.default_interface(network)
         return data.synthetic(shape=like.shape, classes=like.classes)
     if name == "speech":
-        raise UsageError(f"{network} learns speech frames of your own: give --data FILE.npz (see docs/data.md)")
+        raise UsageError(
+            f"{network} learns speech frames of your own: give --data FILE.npz or a Kaldi folder (see docs/data.md)"
+        )
     if name in data.NAMES:
         return data.load(name, progress=progress)
     return data.load(recipe(network).data, path=name, progress=progress)
@@ -43,3 +49,14 @@ def cut(split: Split, *, train_size: int | None, seed: int) -> Split:
     if train_size is None:
         return split
     return replace(split, train=data.subset(split.train, train_size, seed=seed, classes=split.classes))
+
+
+def titled(data: Mapping[str, Any]) -> str:
+    """A data set's name as a figure or table has it, from its record in a run's settings.
+
+    Example:
+        >>> titled({"name": "synthetic", "synthetic": True})
+        'synthetic (made up, not real data)'
+
+    """
+    return f"{data['name']}{' (made up, not real data)' if data['synthetic'] else ''}"

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpmin.data import Examples, Split
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.landscape.paths import Kind, Path, check_kind, default_alphas, interpolate
 from sharpmin.memory import check_fits
@@ -123,6 +124,7 @@ def compute(
     environment: dict[str, Any],
     device: torch.device | str = "cpu",
     progress: Progress = silent,
+    group: Group = ALONE,
 ) -> tuple[ParametricPlot, Run]:
     """Train what is not yet trained, evaluate what is not yet evaluated, and collect the numbers.
 
@@ -133,6 +135,7 @@ def compute(
         environment: recorded with the run.
         device: where to compute.
         progress: told how far each part is.
+        group: processes that do it together.
 
     Returns:
         The numbers, and the run folder they lie in.
@@ -149,11 +152,11 @@ def compute(
     if not all((run.folder / f"{name}.safetensors").exists() for name in (SMALL, LARGE)):
         check_fits(model, split.train.inputs[0], large_batch, available=memory_on(device), flag="--large-batch")
     solutions = {
-        name: solve(run, name, network(job, split), split, config, device=device, progress=progress)
+        name: solve(run, name, network(job, split), split, config, device=device, progress=progress, group=group)
         for name, config in ((SMALL, job.small_batch), (LARGE, job.large_batch))
     }
     thetas = [layout(model).flatten(solutions[name].weights) for name in (SMALL, LARGE)]
-    rows = evaluate(run, job, split, model, *thetas, device=device, progress=progress)
+    rows = evaluate(run, job, split, model, *thetas, device=device, progress=progress, group=group)
     return collect(job, data, rows, solutions, began_in), run
 
 
@@ -217,8 +220,18 @@ def solve(
     device: torch.device | str,
     progress: Progress,
     after_step: Callable[[int], object] | None = None,
+    after_epoch: Callable[[State], object] = lambda state: None,
+    group: Group = ALONE,
 ) -> State:
-    """One minimizer: read from the run folder, or trained on from its last checkpoint, or from the model as it is."""
+    """One minimizer: read from the run folder, or trained on from its last checkpoint, or from the model as it is.
+
+    `after_epoch` sees each state before it is the checkpoint.
+    """
+
+    def keep(state: State) -> None:
+        after_epoch(state)
+        run.save_state(name, state, finished=False)
+
     state = run.load_state(name)
     if state is not None:
         check_belongs(state, model, place=run.folder / name)
@@ -231,10 +244,11 @@ def solve(
         test=split.test,
         state=state,
         device=device,
-        after_epoch=lambda state: run.save_state(name, state, finished=False),
+        after_epoch=keep,
         after_step=after_step,
         progress=progress,
         label=f"{name.replace('_', ' ')} {config.batch_size}",
+        group=group,
     )
     run.save_state(name, state, finished=True)
     return state
@@ -258,12 +272,13 @@ def evaluate(
     *,
     device: torch.device | str,
     progress: Progress,
+    group: Group = ALONE,
 ) -> list[dict[str, float]]:
     """The rows of the curve; each is kept as soon as it is computed."""
     name = rows_of(job)
     rows = run.read_lines(name)
     alphas = default_alphas(job.points)
-    measure = measurer(model, split, batch_size=job.evaluation_batch, device=device)
+    measure = measurer(model, split, batch_size=job.evaluation_batch, device=device, group=group)
     for alpha in alphas[len(rows) :]:
         began = time.perf_counter()
         point = measure(alpha, interpolate(theta_small, theta_large, alpha, kind=job.path))
@@ -280,12 +295,12 @@ def rows_of(job: Job) -> str:
 
 
 def measurer(
-    model: nn.Module, split: Split, *, batch_size: int, device: torch.device | str
+    model: nn.Module, split: Split, *, batch_size: int, device: torch.device | str, group: Group = ALONE
 ) -> Callable[[float, Tensor], Point]:
     """A function that gives the point of the curve at (alpha, theta); always in float32."""
 
     def objective(examples: Examples) -> Objective:
-        return Objective(model, examples, batch_norm="batch", batch_size=batch_size, device=device)
+        return Objective(model, examples, batch_norm="batch", batch_size=batch_size, device=device, group=group)
 
     train_set, test_set = objective(split.train), objective(split.test)
 
@@ -331,7 +346,7 @@ def load(file: File) -> ParametricPlot:
     raw = read_json(file)
     try:
         job = raw["job"]
-        configs = {name: TrainConfig(**job[name]) for name in (SMALL, LARGE)}
+        configs = {name: TrainConfig.of(job[name]) for name in (SMALL, LARGE)}
         return ParametricPlot(
             **{
                 **raw,

@@ -2,36 +2,63 @@
 
     NETWORK-HASH/
       settings.json, environment.json     as in the folder of a pair (`sharpmin.runs`)
-      x0.safetensors                      the starting point
+      x0.safetensors                      the starting point: the network's own, or another training's iterate
       solution.safetensors                the minimizer; solution.checkpoint and solution.history as there
+      solution.epoch-3.safetensors        an iterate, where asked for (`sharpmin.paper.iterates`)
       curvature.jsonl                     the monitor's rows
 
-What the monitor was asked is not in the hash: it does not change the bits of the training.
+What the monitor was asked and which iterates are kept is not in the hash: neither changes the bits of the training.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sharpmin.data import Split, subset
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
 from sharpmin.memory import check_fits
 from sharpmin.monitor import Monitor
 from sharpmin.monitor.monitor import check as check_rhythm
 from sharpmin.monitor.questions import chosen
 from sharpmin.objective import Objective
-from sharpmin.paper.parametric import FORMAT, described, memory_on, solve
+from sharpmin.paper.iterates import SOLUTION, START, file_of, solve_keeping
+from sharpmin.paper.parametric import FORMAT, described, memory_on
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, open_run
 from sharpmin.training import State, TrainConfig, check
 from sharpmin.zoo import build
 
-SOLUTION = "solution"
 CURVATURE = "curvature.jsonl"
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """An iterate of another training of the same network, from the same x0 on the same data.
+
+    Attributes:
+        config: how that one is trained.
+        epoch: after which; the optimizer's moments are not taken over.
+
+    """
+
+    config: TrainConfig
+    epoch: int
+
+    def __post_init__(self) -> None:
+        """Refuse an iterate that there cannot be."""
+        if not 1 <= self.epoch <= self.config.epochs:
+            raise UsageError(f"a warm start after epoch {self.epoch} of {self.config.epochs}: choose one from 1 on")
+        if self.config.until_converged:
+            raise UsageError("a warm start needs a training with a fixed number of epochs, not until it has converged")
+
+    def settings(self) -> dict[str, Any]:
+        """What names the run folder."""
+        return {"config": self.config.settings(), "epoch": self.epoch}
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,7 @@ class Single:
         seed: of x0, and of the data subset where there is one.
         config: how it is trained.
         train_size: size of the class-balanced training subset, or None for all.
+        warm_start: where it begins, if not at the network's own x0.
 
     """
 
@@ -50,6 +78,7 @@ class Single:
     seed: int
     config: TrainConfig
     train_size: int | None = None
+    warm_start: WarmStart | None = None
 
 
 @dataclass(frozen=True)
@@ -84,10 +113,23 @@ def compute(
     runs: Path,
     environment: dict[str, Any],
     watch: Watch | None = None,
+    iterates: Sequence[int] = (),
     device: torch.device | str = "cpu",
     progress: Progress = silent,
+    group: Group = ALONE,
 ) -> tuple[State, Run]:
     """Train what is not yet trained; `split` is already cut to `job.train_size`.
+
+    Args:
+        job: the settings.
+        split: the data.
+        runs: the folder below which the run folder lies; a warm start's training lies there too, or is carried out.
+        environment: recorded with the run.
+        watch: what is measured meanwhile.
+        iterates: epochs after which the weights are kept, of a fixed number of them.
+        device: where to compute.
+        progress: told how far it is.
+        group: processes that share the work out.
 
     Returns:
         The final state, and the run folder it lies in.
@@ -96,18 +138,36 @@ def compute(
         SharpminError: see `sharpmin.errors`; what was finished is kept.
 
     """
-    check(job.config, examples=len(split.train))
+    check(job.config, examples=len(split.train), shape=split.train.inputs.shape[1:])
+    if watch and group.size > 1:
+        raise UsageError(
+            "a monitor decides by the clock, which is not the same for all processes: train in one process"
+        )
     model = build(job.network, seed=job.seed, shape=split.train.inputs.shape[1:], classes=split.classes)
     run = open_run(runs, job.network, settings(job, described(split), torch.device(device)))
     run.note_environment(environment)
-    if not (run.folder / "x0.safetensors").exists():
-        run.save("x0", {name: p.detach() for name, p in model.named_parameters()})
+    if not (run.folder / f"{START}.safetensors").exists():
+        how = {"runs": runs, "environment": environment, "device": device, "progress": progress}
+        run.save(START, starting_weights(job, model, split, **how))
+    if job.warm_start is not None:
+        model.load_state_dict(run.load(START)[0])
     if not (run.folder / f"{SOLUTION}.safetensors").exists():
         needed = job.config.batch_size
         check_fits(model, split.train.inputs[0], needed, available=memory_on(device), flag="--batch-size")
     after_step = None if watch is None else watching(model, split, job, watch, run=run, device=device)
-    state = solve(run, SOLUTION, model, split, job.config, device=device, progress=progress, after_step=after_step)
+    state = solve_keeping(
+        run, model, split, job.config, iterates, after_step=after_step, device=device, progress=progress, group=group
+    )
     return state, run
+
+
+def starting_weights(job: Single, model: nn.Module, split: Split, **how: Any) -> dict[str, Tensor]:
+    """The model's own, or those of the warm start, whose training is carried out where it is not there."""
+    if job.warm_start is None:
+        return {name: p.detach() for name, p in model.named_parameters()}
+    config, epoch = job.warm_start.config, job.warm_start.epoch
+    _, run = compute(replace(job, config=config, warm_start=None), split, iterates=(epoch,), **how)
+    return run.load(file_of(epoch, config))[0]
 
 
 def watching(
@@ -136,12 +196,14 @@ def watching(
 def settings(job: Single, data: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """What names the run folder: all that the training depends on."""
     same_bytes = {key: value for key, value in data.items() if key != "source"}
+    begun = {} if job.warm_start is None else {"warm_start": job.warm_start.settings()}
     return {
         "format": FORMAT,
         "network": job.network,
         "seed": job.seed,
         "config": job.config.settings(),
         "train_size": job.train_size,
+        **begun,
         "data": same_bytes,
         "device": device.type,
     }

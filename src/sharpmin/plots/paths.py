@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sharpmin.landscape.paths import Path
+from sharpmin.paper.inputs import titled
 from sharpmin.paper.parametric import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE
@@ -137,8 +138,7 @@ def label_axes(loss_axis: Axes, accuracy_axis: Axes, curve: Path, ends: tuple[st
 
 def title(plot: ParametricPlot) -> str:
     """Network, data and whatever makes this less than the whole job."""
-    data = f"{plot.data['name']}{' (made up, not real data)' if plot.data['synthetic'] else ''}"
     subset = f", {plot.job.train_size} training examples" if plot.job.train_size else ""
     epochs = f"{plot.final['small_batch'].epoch} and {plot.final['large_batch'].epoch} epochs"
     arc = ", curved path" if plot.job.path == "arc" else ""
-    return f"{plot.job.network} on {data}{subset}, {epochs}{arc}"
+    return f"{plot.job.network} on {titled(plot.data)}{subset}, {epochs}{arc}"

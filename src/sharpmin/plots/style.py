@@ -36,6 +36,11 @@ def figure_of(draw: Callable[[Axes], object], *, title: str = "") -> Figure:
     return figure
 
 
+def footnote(figure: Figure, text: str) -> None:
+    """A small line of text below everything else."""
+    figure.supxlabel(text, fontsize=7, color="dimgrey")
+
+
 def on_axes(draw: Callable[[Axes], object], ax: Axes | None = None) -> Axes:
     """Draw on the axes given, or on those of a new figure of pyplot's, which a notebook shows."""
     if ax is None:

@@ -93,7 +93,25 @@ class Surface:
     colours: tuple[str, ...]
 
 
-Block = Table | Figure | Surface
+@dataclass(frozen=True)
+class Picture:
+    """A drawing that was made elsewhere, and the numbers behind it.
+
+    Attributes:
+        title: above it.
+        source: the image as a data: address.
+        caption: below it.
+        numbers: what can be downloaded, and read in a table.
+
+    """
+
+    title: str
+    source: str
+    caption: str
+    numbers: Numbers
+
+
+Block = Table | Figure | Picture | Surface
 
 
 @dataclass(frozen=True)

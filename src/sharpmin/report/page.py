@@ -11,7 +11,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from sharpmin.report import sections
@@ -41,9 +41,7 @@ def page(story: Story) -> str:
     shown = [block.numbers for block in (facts, plot) if block is not None]
     downloads = [*shown, *(numbers for tab in tabs for numbers in tab.numbers)]
     surfaces = [block for tab in tabs for block in tab.blocks if isinstance(block, Surface)]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.tests |= {"table": is_a(Table), "figure": is_a(Figure), "surface": is_a(Surface)}
-    return environment.from_string(text("page.html")).render(
+    return template("page.html").render(
         story=story,
         verdict=verdict(story),
         doubts=doubts(story),
@@ -51,15 +49,29 @@ def page(story: Story) -> str:
         plot=plot,
         tabs=tabs,
         missing=missing,
-        shapes=SHAPES,
         surfaces=surfaces,
         version=version("sharpmin"),
         trials=trials(story),
         style=Markup(text("page.css")),
-        script=Markup(text("page.js") + text("surface.js")),
-        numbers=embedded({one.key: {"columns": one.columns, "rows": one.rows} for one in checked(downloads)}),
+        script=script("theme", "tabs", "numbers", "surface"),
+        numbers=embedded_numbers(downloads),
         shown_surfaces=embedded([{**one.shape, "colours": one.colours} for one in surfaces]),
     )
+
+
+def template(name: str) -> Template:
+    """One of the templates, which share the macros of blocks.html."""
+    environment = Environment(
+        loader=FunctionLoader(text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.tests |= {"table": is_a(Table), "figure": is_a(Figure), "surface": is_a(Surface)}
+    environment.globals["shapes"] = SHAPES
+    return environment.get_template(name)
+
+
+def script(*names: str) -> Markup:
+    """The page's scripts, as one."""
+    return Markup("\n".join(text(f"{name}.js") for name in names))
 
 
 def text(name: str) -> str:
@@ -83,6 +95,11 @@ def checked(downloads: Sequence[Numbers]) -> Sequence[Numbers]:
     keys = [one.key for one in downloads]
     assert len(set(keys)) == len(keys), f"two tables are called the same: {sorted(keys)}"
     return downloads
+
+
+def embedded_numbers(downloads: Sequence[Numbers]) -> Markup:
+    """All that can be downloaded, for the page's script."""
+    return embedded({one.key: {"columns": one.columns, "rows": one.rows} for one in checked(downloads)})
 
 
 def embedded(value: Any) -> Markup:

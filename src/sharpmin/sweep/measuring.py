@@ -9,18 +9,21 @@ from sharpmin.data import Split
 from sharpmin.journal import Journal
 from sharpmin.losses import classification
 from sharpmin.objective import DEFAULT_BATCH
+from sharpmin.paper.iterates import SOLUTION, file_of, point_of
 from sharpmin.paper.parametric import Job
-from sharpmin.paper.single import SOLUTION
 from sharpmin.rows import as_file, row
 from sharpmin.runs import Run
-from sharpmin.subjects import REGIMES, Evaluation, Subject, of_run
+from sharpmin.subjects import REGIMES, Evaluation, Load, Subject, of_run
 from sharpmin.sweep.trial import Measure, Trial, named
 from sharpmin.zoo import build
 
 
 def points(trial: Trial) -> Mapping[str, str]:
-    """The names of its minimizers, and of their files."""
-    return REGIMES if isinstance(trial.job, Job) else {SOLUTION: SOLUTION}
+    """The names of its minimizers and of the iterates that are kept, and of their files."""
+    job = trial.job
+    if isinstance(job, Job):
+        return REGIMES
+    return {point_of(epoch, job.config): file_of(epoch, job.config) for epoch in trial.iterates} | {SOLUTION: SOLUTION}
 
 
 def measure(trial: Trial, run: Run, split: Split, *, environment: dict[str, Any], device: torch.device) -> None:
@@ -41,9 +44,14 @@ def measure(trial: Trial, run: Run, split: Split, *, environment: dict[str, Any]
 
 def is_kept(run: Run, point: str, measure: Measure, evaluated: dict[str, Any]) -> bool:
     """Whether a row of this very measurement is there."""
+    return kept_row(run, point, measure, evaluated) is not None
+
+
+def kept_row(run: Run, point: str, measure: Measure, evaluated: dict[str, Any]) -> dict[str, Any] | None:
+    """The row of this very measurement, or None."""
     name, options = named(measure)
     wanted = {"minimizer": point, "asked": {**options, **evaluated}}
-    return any(wanted.items() <= line.items() for line in run.read_lines(f"{name}.jsonl"))
+    return next((line for line in run.read_lines(f"{name}.jsonl") if wanted.items() <= line.items()), None)
 
 
 def evaluation(trial: Trial, examples: int) -> dict[str, Any]:
@@ -53,11 +61,15 @@ def evaluation(trial: Trial, examples: int) -> dict[str, Any]:
 
 
 def subject_of(trial: Trial, run: Run, split: Split, device: torch.device) -> Subject:
-    """The trained minimizers."""
+    """The trained minimizers, and the iterates that are kept."""
     how = Evaluation(**{**evaluation(trial, len(split.train)), "device": device})
     if isinstance(trial.job, Job):
         return of_run(run.folder, split, how)
     network = trial.job.network
     model = build(network, seed=0, shape=split.train.inputs.shape[1:], classes=split.classes)
-    loads = {SOLUTION: lambda model: model.load_state_dict(run.load(SOLUTION)[0])}
+
+    def loading(file: str) -> Load:
+        return lambda model: model.load_state_dict(run.load(file)[0])
+
+    loads = {point: loading(file) for point, file in points(trial).items()}
     return Subject(network, model, split.train, classification, split.test, None, loads, run, how, network)

@@ -4,64 +4,74 @@ The built-in ones are the trials behind Tables 2, 3 and 4 of Keskar et al. 2017:
 until the loss ceases to improve, then Metric 2.1 at both epsilons in the full space and in random subspaces.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 from sharpmin.errors import UsageError
-from sharpmin.measures import sharpness
+from sharpmin.paper.budget import Budget, Extent
 from sharpmin.paper.configurations import DATA_SETS
+from sharpmin.paper.inputs import whole
+from sharpmin.paper.metric import metric_2_1
 from sharpmin.paper.parametric import Job
-from sharpmin.paper.recipes import SMALL_BATCH, large_batch, recipe
+from sharpmin.paper.recipes import RECIPES, large_batch, recipe, small_batch
 from sharpmin.paper.single import Single
 from sharpmin.paper.tables import EPSILONS, SPACES
 from sharpmin.sweep.trial import Measure, Trial
 from sharpmin.tasks import call
 from sharpmin.training import TrainConfig
 
-SEEDS = range(5)
+TRIALS = 5
 MOST_EPOCHS = 200
+FULL = Budget()
 
 
-def trials(network: str) -> list[Trial]:
-    """Five pairs of a network, from five seeds, until converged, and what Tables 2 to 4 say of them."""
-    large = large_batch(DATA_SETS[recipe(network).data].train)
+def trials(network: str, extent: Extent, *, config: TrainConfig | None = None, data: str | None = None) -> list[Trial]:
+    """Pairs of a network until converged, a seed each, and what Tables 2 to 4 say of them.
 
-    def config(batch_size: int, seed: int) -> TrainConfig:
-        return TrainConfig(batch_size=batch_size, epochs=MOST_EPOCHS, seed=seed, until_converged=True)
+    Args:
+        network: of the paper.
+        extent: images, epochs at most, and seeds.
+        config: how each is trained, but for batch size, epochs, seed and when it ends.
+        data: a data set's name, "synthetic" or a place on disk; the network's own by default.
 
+    """
+    made = replace(config or TrainConfig(), epochs=extent.epochs, until_converged=True)
+    small = replace(made, batch_size=small_batch(extent.images))
+    large = replace(made, batch_size=large_batch(extent.images))
     return [
-        Trial(Job(network, seed, config(SMALL_BATCH, seed), config(large, seed), points=4), measures=metric_2_1())
-        for seed in SEEDS
+        Trial(
+            Job(network, seed, replace(small, seed=seed), replace(large, seed=seed), extent.train_size, points=4),
+            data=data,
+            measures=both_epsilons(),
+        )
+        for seed in extent.seeds
     ]
 
 
-def metric_2_1() -> tuple[Measure, ...]:
+def examples(network: str, data: str | None) -> int:
+    """How many there are to train on; of the user's own data they are counted."""
+    own = recipe(network).data
+    return len(whole(network, data or own).train) if data or own == "speech" else DATA_SETS[own].train
+
+
+def both_epsilons() -> tuple[Measure, ...]:
     """Sharpness at both of the paper's epsilons, in the full space and in a random subspace of 100."""
     return tuple(
-        partial(
-            sharpness,
-            epsilon=epsilon,
-            subspace=subspace,
-            start="corner",
-            iterations=10,
-            solver="sharpmin",
-            seed=0,
-        )
-        for subspace, epsilon in product(SPACES.values(), EPSILONS)
+        metric_2_1(epsilon=epsilon, subspace=subspace) for subspace, epsilon in product(SPACES.values(), EPSILONS)
     )
 
 
-BUILT_IN: dict[str, Callable[[], list[Trial]]] = {
-    f"{network.lower()}-trials": partial(trials, network) for network in ("F1", "C1", "C2", "C3", "C4")
-}
+BUILT_IN = {f"{network.lower()}-trials": network for network in RECIPES}
 
 
-def load_recipe(name: str) -> list[Trial]:
+def load_recipe(name: str, *, data: str | None = None, budget: Budget = FULL) -> list[Trial]:
     """The runs of a recipe: a built-in one, or somebody's `package.module:function` or `file.py:function`.
 
     Args:
         name: where it has a colon, resolved as `sharpmin.tasks` resolves a task.
+        data: what a built-in recipe trains on in place of the network's own data.
+        budget: how much of a built-in recipe is carried out.
 
     Raises:
         UsageError: there is no such recipe, or it returned something else.
@@ -73,7 +83,11 @@ def load_recipe(name: str) -> list[Trial]:
 
     """
     if name in BUILT_IN:
-        return BUILT_IN[name]()
+        network = BUILT_IN[name]
+        extent = budget.extent(images=examples(network, data), epochs=MOST_EPOCHS, trials=TRIALS)
+        return trials(network, extent, data=data)
+    if data is not None or budget != FULL:
+        raise UsageError(f"--data and --budget are for {', '.join(BUILT_IN)}: a recipe of yours says both itself")
     if ":" not in name:
         raise UsageError(
             f"there is no recipe {name!r}: choose one of {', '.join(BUILT_IN)}, or name your own, "
@@ -85,6 +99,6 @@ def load_recipe(name: str) -> list[Trial]:
     if not found or wrong:
         raise UsageError(
             f"{name} returned {f'a {wrong} in its list' if wrong else type(made).__name__}: let it return a list of "
-            "Trial, Job or  at least one (see docs/sweep.md)"
+            "Trial, Job or Single, at least one (see docs/sweep.md)"
         )
     return [run if isinstance(run, Trial) else Trial(run) for run in found]

@@ -25,6 +25,7 @@ class Trial:
         data: a data set's name, "synthetic" or a place on disk; the network's own by default.
         measures: what is measured at each minimizer afterwards: functions of an `Objective`, or partials of such with
             options by keyword, that return a dataclass. Module-level ones, for they travel to another process by name.
+        iterates: epochs of a single training after which the weights are kept, and measured too; 0 is its start.
 
     Example:
         >>> from sharpmin.measures import sharpness
@@ -37,12 +38,15 @@ class Trial:
     job: Job | Single
     data: str | None = None
     measures: tuple[Measure, ...] = ()
+    iterates: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what a worker could not be told, or could not tell apart."""
         recipe(self.job.network)
         for measure in self.measures:
             named(measure)
+        if self.iterates:
+            check_iterates(self.job, self.iterates)
 
     @property
     def source(self) -> str:
@@ -53,6 +57,14 @@ class Trial:
     def configs(self) -> tuple[TrainConfig, ...]:
         """How each of its minimizers is trained."""
         return (self.job.config,) if isinstance(self.job, Single) else (self.job.small_batch, self.job.large_batch)
+
+
+def check_iterates(job: Job | Single, epochs: tuple[int, ...]) -> None:
+    """Raise a UsageError for iterates that a training will not come to, or may not."""
+    if isinstance(job, Job) or job.config.until_converged:
+        raise UsageError("iterates are kept of a single training with a fixed number of epochs")
+    if wrong := [epoch for epoch in epochs if not 0 <= epoch <= job.config.epochs]:
+        raise UsageError(f"there is no iterate after epoch {wrong[0]} of {job.config.epochs}: choose from 0 on")
 
 
 def named(measure: Measure) -> tuple[str, Mapping[str, Any]]:

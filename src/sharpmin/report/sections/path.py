@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sharpmin.paper.published import PublishedCurve
 from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Figure, Key, Numbers, Section, rows_of
 from sharpmin.report.chart import Series, chart
@@ -11,6 +12,7 @@ from sharpmin.report.spread import number, spread
 from sharpmin.report.story import Curve, Story
 
 LEGEND = tuple(Key(label, part, mark) for (part, label), mark in zip(PARTS.items(), ("circle", "square"), strict=True))
+PUBLISHED = Key("Keskar et al., training set", "paper")
 KINDS = {"line": "On the straight line", "arc": "On the arc"}
 
 
@@ -61,15 +63,24 @@ def lead(group: Sequence[Curve]) -> str:
     return start + f"The highest training loss between them is {', '.join(found)}." if found else start
 
 
-def figure(story: Story, group: Sequence[Curve], *, key: str, log: bool, title: str) -> Figure:
-    """Loss above, accuracy below, over alpha."""
+def figure(
+    story: Story,
+    group: Sequence[Curve],
+    *,
+    key: str,
+    log: bool,
+    title: str,
+    published: PublishedCurve | None = None,
+) -> Figure:
+    """Loss above, accuracy below, over alpha; the authors' curve of the training set beside where it is given."""
     ends = group[0].ends
     across = around(Axis("alpha"), [row["alpha"] for curve in group for row in curve.rows], margin=0)
     across = Axis(f"alpha (0: {named(story, ends[0])}; 1: {named(story, ends[1])})", across.low, across.high)
     losses = [value for part in PARTS for curve in group for value in column(curve, f"{part}_loss")]
+    losses += published.train_loss if published else ()
     up = around(Axis("Loss, logarithmic" if log else "Loss", log=log), losses if log else [0.0, *losses])
     loss = chart(
-        lines(group, "loss", 1.0),
+        [*lines(group, "loss", 1.0), *theirs(published, "loss")],
         x=across,
         y=up if log else Axis(up.label, min(0.0, *finite(losses), 0.0), up.high),
         guides=guides(story, ends),
@@ -80,7 +91,7 @@ def figure(story: Story, group: Sequence[Curve], *, key: str, log: bool, title: 
     if finite(percents):
         drawings.append(
             chart(
-                lines(group, "accuracy", 100.0),
+                [*lines(group, "accuracy", 100.0), *theirs(published, "accuracy")],
                 x=across,
                 y=Axis("Accuracy, %", 0.0, 104.0),
                 guides=guides(story, ends),
@@ -90,7 +101,15 @@ def figure(story: Story, group: Sequence[Curve], *, key: str, log: bool, title: 
         )
     tested = any(value is not None for curve in group for value in column(curve, "test_loss"))
     caption = "Pale: each trial; strong: their mean." if len(group) > 1 else ""
-    return Figure(title, tuple(drawings), LEGEND if tested else LEGEND[:1], caption, numbers(group, key))
+    legend = (*(LEGEND if tested else LEGEND[:1]), *((PUBLISHED,) if published else ()))
+    return Figure(title, tuple(drawings), legend, caption, numbers(group, key))
+
+
+def theirs(published: PublishedCurve | None, quantity: str) -> list[Series]:
+    """The authors' curve of the training set."""
+    if published is None:
+        return []
+    return [Series(PUBLISHED.label, published.alphas, getattr(published, f"train_{quantity}"), PUBLISHED.look)]
 
 
 def column(curve: Curve, key: str) -> list[float | None]:

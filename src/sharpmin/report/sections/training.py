@@ -36,6 +36,7 @@ def figure(story: Story, point: str) -> Figure:
                 [r["epoch"] for r in rows],
                 scaled(rows, f"{part}_{quantity}", factor),
                 f"{look(story, point)} {part}",
+                mark="circle" if len(rows) == 1 else None,
                 faint=len(trials) > 1,
             )
             for part, label in PARTS.items()

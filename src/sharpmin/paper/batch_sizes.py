@@ -1,0 +1,90 @@
+"""Figure 4 of Keskar et al. 2017: test accuracy and sharpness against the batch size.
+
+Every batch size is trained from the same starting points for the same number of epochs, from small batches to the whole
+training set; Metric 2.1 is taken at each solution. The paper finds a threshold above which accuracy falls and sharpness
+rises.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sharpmin.paper.budget import Extent
+from sharpmin.paper.figures import BatchSizeRow, BatchSizes
+from sharpmin.paper.finished import history, measured, training
+from sharpmin.paper.metric import metric_2_1
+from sharpmin.paper.provenance import Provenance
+from sharpmin.paper.single import Single
+from sharpmin.sweep.plan import Planned
+from sharpmin.sweep.trial import Trial
+from sharpmin.training import TrainConfig
+
+EPOCHS = 100
+SMALLEST = 64
+
+
+def doubling(examples: int) -> list[int]:
+    """Batch sizes from 64 on, each twice the one before, and the whole training set.
+
+    Example:
+        >>> doubling(60_000)[:3], doubling(60_000)[-3:]
+        ([64, 128, 256], [16384, 32768, 60000])
+        >>> doubling(100)  # of less than 640 examples from a tenth of them on
+        [10, 20, 40, 80, 100]
+
+    """
+    sizes = [min(SMALLEST, max(2, examples // 10))]
+    while 2 * sizes[-1] < examples:
+        sizes.append(2 * sizes[-1])
+    return [*sizes, examples]
+
+
+def trials(
+    network: str,
+    extent: Extent,
+    *,
+    sizes: Sequence[int] | None = None,
+    config: TrainConfig | None = None,
+    epsilon: float = 1e-3,
+    data: str | None = None,
+) -> list[Trial]:
+    """A training of each batch size from each seed, measured at its solution.
+
+    Args:
+        network: of the paper.
+        extent: images, epochs and seeds.
+        sizes: batch sizes; `doubling` ones by default.
+        config: how each is trained, but for batch size, epochs and seed.
+        epsilon: of Metric 2.1.
+        data: a data set's name; the network's own by default.
+
+    Example:
+        >>> from sharpmin.paper.budget import Budget
+        >>> runs = trials("F1", Budget(trials=2).extent(images=60_000, epochs=100, trials=5), sizes=[256, 6000])
+        >>> [(run.job.seed, run.job.config.batch_size) for run in runs]
+        [(0, 256), (0, 6000), (1, 256), (1, 6000)]
+
+    Source: Keskar et al. 2017, Figure 4.
+
+    """
+    made = replace(config or TrainConfig(), epochs=extent.epochs)
+    return [
+        Trial(
+            Single(network, seed, replace(made, batch_size=size, seed=seed), extent.train_size),
+            data=data,
+            measures=(metric_2_1(epsilon=epsilon),),
+        )
+        for seed in extent.seeds
+        for size in sizes or doubling(extent.images)
+    ]
+
+
+def gather(planned: Sequence[Planned], provenance: Provenance) -> BatchSizes:
+    """The numbers of the finished runs of `trials`."""
+    return BatchSizes(provenance, tuple(row_of(run) for run in planned))
+
+
+def row_of(run: Planned) -> BatchSizeRow:
+    """The numbers of one."""
+    job, epochs, found = training(run), history(run), measured(run)
+    accuracy = epochs[-1].test_accuracy
+    return BatchSizeRow(job.config.batch_size, job.seed, len(epochs), found["loss"], accuracy, found["value"])

@@ -1,0 +1,64 @@
+"""What finished runs of a sweep say: their histories, the measures at their solutions and iterates, their origin."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sharpmin.errors import RunError
+from sharpmin.paper.budget import Extent
+from sharpmin.paper.iterates import SOLUTION, point_of
+from sharpmin.paper.provenance import Provenance, Row
+from sharpmin.paper.single import Single
+from sharpmin.runs import Run, read_json
+from sharpmin.sweep.measuring import evaluation, kept_row
+from sharpmin.sweep.plan import Planned
+from sharpmin.training import Epoch
+
+
+def training(run: Planned) -> Single:
+    """The single training that it is."""
+    assert isinstance(run.trial.job, Single)
+    return run.trial.job
+
+
+def history(run: Planned) -> tuple[Epoch, ...]:
+    """Its epochs."""
+    return tuple(Epoch(**line) for line in Run(run.folder).read_lines(f"{SOLUTION}.history.jsonl"))
+
+
+def measured(run: Planned, epoch: int | None = None) -> dict[str, Any]:
+    """The row of the trial's one measure, at the solution or at the iterate after an epoch.
+
+    Raises:
+        RunError: it is not there.
+
+    """
+    point = SOLUTION if epoch is None else point_of(epoch, training(run).config)
+    (measure,) = run.trial.measures
+    how = evaluation(run.trial, read_json(run.folder / "settings.json")["data"]["train"])
+    found = kept_row(Run(run.folder), point, measure, how)
+    if found is None:
+        raise RunError(f"{run.folder} has no measure at {point}: run the same command again")
+    return found
+
+
+def provenance(planned: Sequence[Planned], extent: Extent, *, network: str, epsilon: float, command: str) -> Provenance:
+    """What these finished runs were made from.
+
+    Raises:
+        RunError: a run folder cannot be read.
+
+    """
+    environments: list[Row] = []
+    for run in planned:
+        environments += [found for found in read_json(run.folder / "environment.json") if found not in environments]
+    return Provenance(
+        network=network,
+        data=read_json(planned[0].folder / "settings.json")["data"],
+        seeds=extent.seeds,
+        epochs=extent.epochs,
+        epsilon=epsilon,
+        scaled=extent.scaled,
+        command=command,
+        environments=tuple(environments),
+        runs=tuple(run.folder.name for run in planned),
+    )
