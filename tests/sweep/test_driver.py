@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from sharpmin import runtime
+from sharpmin.paper.single import WarmStart
 from sharpmin.sweep.driver import carry_out, order, token_of
 from sharpmin.sweep.plan import plan
 from sharpmin.sweep.work import work
-from sweep.toys import SINGLE, one_diverges, pair, same
+from sweep.toys import SINGLE, SMALL, one_diverges, pair, same
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +113,15 @@ def test_a_worker_that_does_not_share_the_folder_sends_it_back(tmp_path):
     carry_out(planned([SINGLE], there), Here(), runs=there)
     assert same(run.folder, there / run.folder.name)
     assert [run.state for run in planned([SINGLE], here)] == ["complete"]
+
+
+def test_of_a_warm_start_carried_out_elsewhere_only_its_own_folder_comes_back(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    warm = replace(SINGLE, job=replace(SINGLE.job, warm_start=WarmStart(SMALL, 1)), measures=())
+    (run,) = planned([warm], here)
+    outcome = work(replace(order(run, here, token_of(here), device="cpu", threads=1), runs=str(there)))
+    assert outcome.error is None
+    assert {Path(name).parts[0] for name in outcome.files} == {run.folder.name}
 
 
 def test_another_machine_s_folder_of_the_same_name_is_not_the_driver_s(tmp_path):

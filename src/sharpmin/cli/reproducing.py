@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 RECIPE = Group("How much of the paper's recipe", sort_key=1)
 PLACE = Group("Where and how", sort_key=3)
-UNSAID = ("network", "engine", "workers", "threads", "gpus", "device", "out", "quiet")  # no part of what is computed
+# no part of what is computed:
+UNSAID = ("network", "engine", "workers", "threads", "gpus", "slurm", "device", "out", "quiet")
 
 
 @Parameter(name="*")
@@ -56,6 +57,8 @@ class Reproduction:
         Processor threads of a run; locally the processors divided by the workers.
     gpus
         GPUs of a run on ray or slurm.
+    slurm
+        Options of sbatch, such as partition=gpu time=12:00:00.
     out
         Folder for Figures/ and runs/.
     device
@@ -76,6 +79,7 @@ class Reproduction:
     workers: Annotated[int | None, Parameter(group=PLACE)] = None
     threads: Annotated[int | None, Parameter(group=PLACE)] = None
     gpus: Annotated[float, Parameter(group=PLACE)] = 0
+    slurm: Annotated[list[str] | None, Parameter(group=PLACE, consume_multiple=True, negative="")] = None
     out: Annotated[Path, Parameter(group=PLACE)] = Path()
     device: Annotated[str | None, Parameter(group=PLACE)] = None
     quiet: Annotated[bool, Parameter(group=PLACE, negative="")] = False
@@ -126,7 +130,7 @@ def carried_out(trials: "Sequence[Trial]", options: Reproduction) -> "list[Plann
             workers=options.workers,
             threads=options.threads,
             gpus=options.gpus,
-            slurm=[],
+            slurm=options.slurm or [],
             device=where,
             progress=report,
         )

@@ -17,6 +17,7 @@ from sharpmin.errors import SharpminError
 from sharpmin.paper import parametric, single
 from sharpmin.paper.inputs import load_data
 from sharpmin.paper.parametric import Job
+from sharpmin.runs import Run
 from sharpmin.sweep.measuring import measure
 from sharpmin.sweep.trial import Trial
 
@@ -70,8 +71,8 @@ def work(order: Order) -> Outcome:
             finish(trial, runs=Path(order.runs), device=order.device, threads=order.threads)
             return Outcome()
         with TemporaryDirectory(prefix="sharpmin-") as folder:
-            finish(trial, runs=Path(folder), device=order.device, threads=order.threads)
-            found = [file for file in Path(folder).rglob("*") if file.is_file()]
+            run = finish(trial, runs=Path(folder), device=order.device, threads=order.threads)
+            found = [file for file in run.folder.rglob("*") if file.is_file()]  # not of a warm start's training
             return Outcome(files={str(file.relative_to(folder)): file.read_bytes() for file in found})
     except Exception as error:
         return Outcome(one_line(error), format_exc())
@@ -83,8 +84,8 @@ def shares(order: Order) -> bool:
     return token.exists() and token.read_text() == order.token
 
 
-def finish(trial: Trial, *, runs: Path, device: str, threads: int) -> None:
-    """Bring a run to its end; what is there already is read."""
+def finish(trial: Trial, *, runs: Path, device: str, threads: int) -> Run:
+    """Bring a run to its end, and give its folder; what is there already is read."""
     tuned = runtime.tune(threads=threads)
     where = runtime.resolve_device(device)
     environment = runtime.tuned_environment(tuned, device=where)
@@ -96,6 +97,7 @@ def finish(trial: Trial, *, runs: Path, device: str, threads: int) -> None:
     else:
         _, run = single.compute(job, split, iterates=trial.iterates, **how)
     measure(trial, run, split, environment=environment, device=where)
+    return run
 
 
 def one_line(error: BaseException) -> str:
