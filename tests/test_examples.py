@@ -87,6 +87,11 @@ def test_the_python_of_the_paper_s_page_runs(here):
     exec(compile(block, "paper.md", "exec"), {"__name__": "guide"})
 
 
+def test_the_code_of_the_remedies_guide_runs():
+    (block,) = blocks("remedies", "python")
+    exec(compile(block, "remedies.md", "exec"), {"__name__": "guide"})
+
+
 def test_the_edge_of_stability_in_small(here, monkeypatch, capsys):
     command = "edge.py --synthetic --examples 50 --steps 2 --every 1 --learning-rates 0.01 0.02 --threads 1 --out edge"
     monkeypatch.setattr(sys, "argv", command.split())

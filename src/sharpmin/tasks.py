@@ -83,12 +83,17 @@ def call(name: str, *, wanted: str, gives: str) -> Any:
         TaskError: the user's own code raised; the exception is chained.
 
     """
+    return called(name, find(name, wanted=wanted, gives=gives))
+
+
+def find(name: str, *, wanted: str, gives: str) -> Callable[..., Any]:
+    """Import `package.module:function` (or `file.py:function`); for the rest see `call`."""
     place, _, function = name.rpartition(":")
     if not place or not function.isidentifier():
         raise UsageError(
             f"{name!r} names no {wanted}: give package.module:function or file.py:function, whose call gives {gives}"
         )
-    return called(name, attribute(module(name, place), place, function))
+    return attribute(module(name, place), place, function)
 
 
 def module(name: str, place: str) -> ModuleType:
@@ -129,7 +134,7 @@ def module_of_file(file: Path) -> ModuleType:
     return loaded
 
 
-def attribute(loaded: ModuleType, place: str, function: str) -> Callable[[], Any]:
+def attribute(loaded: ModuleType, place: str, function: str) -> Callable[..., Any]:
     """The function of that name."""
     found = getattr(loaded, function, None)
     if not callable(found):

@@ -1,62 +1,32 @@
 """Train a network with mini-batches: one loop for small ones and large ones, and for full-batch descent.
 
-Adam as in the paper, or SGD, or Adagrad (`sharpmin.optimizers`); the data shuffled anew each epoch and the ragged last
-batch kept. All randomness of an epoch (its shuffle, its dropout) comes from (seed, epoch), so the loop may stop after
-any epoch and go on later, in another process, to the same bits.
+Adam as in the paper, or another optimizer (`sharpmin.optimizers`); the data shuffled anew each epoch and the ragged
+last batch kept; remedies where the configuration has them. All randomness of an epoch (its shuffle, its dropout, its
+augmentation) comes from (seed, epoch), so the loop may stop after any epoch and go on later, in another process, to the
+same bits.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from sharpmin.blocked import Blocked, can_block
 from sharpmin.data import Examples
-from sharpmin.errors import DivergedError, UsageError
-from sharpmin.objective import Objective, Precision
-from sharpmin.optimizers import LEARNING_RATES, Rule, make, moments_of, named_copies, restore
+from sharpmin.errors import DivergedError
+from sharpmin.objective import Objective
+from sharpmin.optimizers import make, moments_of, named_copies, restore
 from sharpmin.progress import Progress, silent
+from sharpmin.remedies.augmentation import draw, move
+from sharpmin.remedies.composition import gradient_of
+from sharpmin.remedies.conservative import Conservative, copied, pull_back, trained
+from sharpmin.remedies.ghost import check_norms
+from sharpmin.remedies.gradient import Gradient
+from sharpmin.train_config import TrainConfig, check
 
-SINCE_ADAM = {"optimizer": "adam", "momentum": 0.0}  # settings that came later, at what was meant before
 REPORT_EVERY = 0.5  # seconds between two looks at the running loss (on a GPU each look waits for it)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """What determines the bits of a training run, beside its starting point and its data.
-
-    Attributes:
-        batch_size: examples per step.
-        epochs: passes over the training set; with `until_converged`, the most it may take.
-        learning_rate: of the optimizer; its default is Adam's, see `LEARNING_RATES`.
-        seed: of the shuffles and of dropout.
-        precision: arithmetic of the forward and backward pass; weights and moments are float32.
-        until_converged: stop when the loss ceases to improve: see `has_converged`.
-        patience: so many epochs without an improvement that counts, for `until_converged`.
-        optimizer: "adam", "sgd" or "adagrad".
-        momentum: of "sgd".
-
-    """
-
-    batch_size: int = 256
-    epochs: int = 20
-    learning_rate: float = 1e-3
-    seed: int = 0
-    precision: Precision = "float32"
-    until_converged: bool = False
-    patience: int = 10
-    optimizer: Rule = "adam"
-    momentum: float = 0.0
-
-    def settings(self) -> dict[str, Any]:
-        """The fields that a run folder is named by, alike for a run begun before there was a choice of optimizers."""
-        later = {name for name, meant in SINCE_ADAM.items() if getattr(self, name) == meant}
-        return {name: value for name, value in asdict(self).items() if name not in later}
 
 
 @dataclass(frozen=True)
@@ -174,7 +144,9 @@ def train(
     Source: Keskar et al. 2017, section 2.2; Kingma and Ba 2015, algorithm 1.
 
     """
-    check(config, examples=len(data))
+    check(config, examples=len(data), shape=data.inputs.shape[1:])
+    if config.ghost_batch_norm is not None:
+        check_norms(model)
     state = state or State(named_copies(model))
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make(config.optimizer, model, learning_rate=config.learning_rate, momentum=config.momentum)
@@ -203,31 +175,6 @@ def train(
     return state
 
 
-def check(config: TrainConfig, *, examples: int) -> None:
-    """Raise a UsageError for settings nobody can train with."""
-    if not 1 <= config.batch_size <= examples:
-        raise UsageError(
-            f"batch size {config.batch_size} does not fit a training set of {examples} examples: "
-            f"choose one from 1 to {examples}"
-        )
-    if config.epochs < 1:
-        raise UsageError(f"{config.epochs} epochs: train for at least 1")
-    if config.patience < 1:
-        raise UsageError(f"patience {config.patience}: wait at least 1 epoch for an improvement")
-    if config.seed < 0:
-        raise UsageError(f"seed {config.seed}: it must be 0 or above")
-    if not config.learning_rate > 0:
-        raise UsageError(f"learning rate {config.learning_rate}: it must be above 0")
-    if config.precision not in ("float32", "bfloat16"):
-        raise UsageError(f"unknown precision {config.precision!r}: choose float32 or bfloat16")
-    if config.optimizer not in LEARNING_RATES:
-        raise UsageError(f"unknown optimizer {config.optimizer!r}: choose one of {', '.join(LEARNING_RATES)}")
-    if not 0 <= config.momentum < 1:
-        raise UsageError(f"momentum {config.momentum}: choose one from 0 to below 1")
-    if config.momentum and config.optimizer != "sgd":
-        raise UsageError(f"momentum {config.momentum} is of sgd: {config.optimizer} has none to choose")
-
-
 def train_epoch(
     model: nn.Module,
     data: Examples,
@@ -240,22 +187,25 @@ def train_epoch(
     label: str,
 ) -> tuple[float, float]:
     """One pass over the shuffled data; mean loss and accuracy as trained."""
-    device = data.inputs.device
-    network = Blocked(model) if device.type == "cpu" and can_block(model) else model  # type: ignore[arg-type]
+    device, size = data.inputs.device, config.batch_of(epoch)
+    before, steps = config.steps_until(epoch - 1, examples=len(data)), -(-len(data) // size)
+    gradient, views = gradient_of(model, config, device=device), views_of(config, len(data), epoch=epoch)
     model.train()
-    steps = -(-len(data) // config.batch_size)
     losses, hits = torch.zeros(steps, device=device), torch.zeros((), dtype=torch.int64, device=device)
     looked = time.perf_counter()
     with seeded(config.seed, epoch, device=device) as generator:
-        for step, picked in enumerate(torch.randperm(len(data), generator=generator).split(config.batch_size)):
-            loss, hit = train_step(network, optimizer, data, picked.to(device), config.precision)
+        for step, picked in enumerate(torch.randperm(len(data), generator=generator).split(size)):
+            if config.warm_up is not None:
+                set_rate(optimizer, config.rate_of(before + step, examples=len(data)))
+            inputs, targets = batch(data, picked, views)
+            loss, hit = train_step(model, gradient, optimizer, inputs, targets, conservative=config.conservative)
             losses[step] = loss * len(picked)
             hits += hit
             if after_step is not None:
-                after_step((epoch - 1) * steps + step + 1)
+                after_step(before + step + 1)
             if time.perf_counter() - looked > REPORT_EVERY or step == steps - 1:
                 check_finite(losses[: step + 1], config, epoch=epoch)
-                done = (epoch - 1) * len(data) + step * config.batch_size + len(picked)
+                done = (epoch - 1) * len(data) + step * size + len(picked)
                 note = f"epoch {epoch}, loss {losses[step].item() / len(picked):.4f}"
                 progress(label, done, config.epochs * len(data), unit="images", note=note)
                 looked = time.perf_counter()
@@ -264,20 +214,44 @@ def train_epoch(
     return losses.sum(dtype=torch.float64).item() / len(data), hits.item() / len(data)
 
 
+def views_of(config: TrainConfig, examples: int, *, epoch: int) -> Tensor | None:
+    """How each example is moved in an epoch, where it is."""
+    augmentation = config.augmentation
+    return None if augmentation is None else draw(augmentation, examples, seed=config.seed, epoch=epoch)
+
+
+def batch(data: Examples, picked: Tensor, views: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of the examples picked, on the data's device."""
+    here = picked.to(data.inputs.device)
+    inputs = data.inputs[here]
+    return inputs if views is None else move(inputs, views[picked].to(inputs)), data.targets[here]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of the next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def train_step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, data: Examples, picked: Tensor, precision: Precision
+    model: nn.Module,
+    gradient: Gradient,
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    conservative: Conservative | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One step of the optimizer on the examples picked; their mean loss and number of hits, on the device."""
-    inputs, targets = data.inputs[picked], data.targets[picked]
-    if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        logits = network(inputs)
-    loss = F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
+    """One step of the optimizer, or several near the first; mean loss and number of hits before it, on the device."""
+    weights = [] if conservative is None else trained(model)
+    start, found = copied(weights), []
+    for _ in range(1 if conservative is None else conservative.iterations):
+        optimizer.zero_grad()
+        found.append(gradient(inputs, targets))
+        if conservative is not None:
+            pull_back(weights, start, strength=conservative.strength)
+        optimizer.step()
+    return found[0]
 
 
 class seeded:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from sharpmin.cli.appendix_e import remedies
 from sharpmin.cli.figures import batch_sizes, sharpness_along, warm_start
 from sharpmin.cli.measuring import show
 from sharpmin.cli.whole import everything
@@ -15,6 +16,7 @@ paper_app.command(everything, name="all")
 paper_app.command(batch_sizes)
 paper_app.command(warm_start)
 paper_app.command(sharpness_along)
+paper_app.command(remedies)
 
 
 @paper_app.default

@@ -1,12 +1,13 @@
 """`sharpmin train`: one training of a network of the paper, and how f curves along it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.remedies import Remedies, chosen
 from sharpmin.cli.training import TRAINING, Options, config, load
 
-WATCHING = Group("Monitor", sort_key=2)
+WATCHING = Group("Monitor", sort_key=3)
 NAMES = ("loss", "distance", "lambda-max", "noise-scale", "metric-2.1")
 
 
@@ -14,8 +15,9 @@ def train(
     *,
     options: Options,
     batch_size: Annotated[int, Parameter(group=TRAINING)] = 256,
-    optimizer: Annotated[Literal["adam", "sgd", "adagrad"], Parameter(group=TRAINING)] = "adam",
+    optimizer: Annotated[str, Parameter(group=TRAINING)] = "adam",
     momentum: Annotated[float, Parameter(group=TRAINING)] = 0.0,
+    remedies: Remedies | None = None,
     monitor: Annotated[bool, Parameter(group=WATCHING, negative="")] = False,
     monitor_every: Annotated[int, Parameter(group=WATCHING)] = 100,
     monitor_share: Annotated[float, Parameter(group=WATCHING)] = 0.1,
@@ -34,9 +36,12 @@ def train(
     batch_size
         Examples per step.
     optimizer
-        adam, sgd or adagrad.
+        adam, sgd or adagrad; or a torch.optim.Optimizer of your own or of another package, by its importable name:
+        package.module:Class. It needs --learning-rate.
     momentum
         Of sgd.
+    remedies
+        See `sharpmin.cli.remedies`.
     monitor
         Measure every so many steps on a part of the training set; the training has the same bits as without.
     monitor_every
@@ -52,7 +57,7 @@ def train(
     from sharpmin.console import progress
     from sharpmin.paper import single
 
-    made = config(options, batch_size=batch_size, optimizer=optimizer, momentum=momentum)
+    made = config(options, batch_size=batch_size, optimizer=optimizer, momentum=momentum, **chosen(remedies))
     job = single.Single(options.network, options.seed, made, options.train_size)
     asked = single.Watch(monitor_every, monitor_share, monitor_examples, tuple(measures or NAMES))
     tuned = runtime.tune(threads=options.threads)
@@ -71,7 +76,7 @@ def train(
     print(summary(state.history[-1]))
     print(f"Run folder: {run.folder}")
     if monitor:
-        steps = state.epochs * -(-len(split.train) // batch_size)
+        steps = made.steps_until(state.epochs, examples=len(split.train))
         show_rows(run.folder / single.CURVATURE, due=1 + steps // monitor_every)
 
 

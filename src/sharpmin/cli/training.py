@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from sharpmin.errors import UsageError
+
 if TYPE_CHECKING:
     from sharpmin.training import TrainConfig
 
 TRAINING = Group("Training", sort_key=1)
-PLACE = Group("Where and how", sort_key=3)
+PLACE = Group("Where and how", sort_key=4)
 
 
 @Parameter(name="*")
@@ -65,24 +67,33 @@ class Options:
     quiet: Annotated[bool, Parameter(group=PLACE, negative="")] = False
 
 
-def config(options: Options, *, batch_size: int, **others: Any) -> "TrainConfig":
+def config(options: Options, *, batch_size: int, optimizer: str = "adam", **others: Any) -> "TrainConfig":
     """How a training of that batch size goes; `others` are fields of TrainConfig."""
-    from sharpmin.optimizers import LEARNING_RATES
     from sharpmin.paper.recipes import recipe
     from sharpmin.training import TrainConfig
 
     usual = 200 if options.until_converged else recipe(options.network).epochs
-    rate = LEARNING_RATES[others.get("optimizer", "adam")] if options.learning_rate is None else options.learning_rate
     return TrainConfig(
         batch_size=batch_size,
         epochs=usual if options.epochs is None else options.epochs,
-        learning_rate=rate,
+        learning_rate=usual_rate(optimizer) if options.learning_rate is None else options.learning_rate,
         seed=options.seed,
         precision=options.precision,
         until_converged=options.until_converged,
         patience=options.patience,
+        optimizer=optimizer,
         **others,
     )
+
+
+def usual_rate(optimizer: str) -> float:
+    """The learning rate of an optimizer of ours where none is given."""
+    from sharpmin.optimizers import LEARNING_RATES, check_rule
+
+    check_rule(optimizer)
+    if optimizer not in LEARNING_RATES:
+        raise UsageError(f"--optimizer {optimizer}: give its --learning-rate too")
+    return LEARNING_RATES[optimizer]
 
 
 def load(options: Options, *, progress: Any) -> Any:

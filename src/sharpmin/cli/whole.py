@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from cyclopts import Parameter
 
+from sharpmin.cli.appendix_e import remedies
 from sharpmin.cli.figures import batch_sizes, sharpness_along, warm_start
 from sharpmin.cli.reproducing import PLACE, RECIPE, Reproduction, carried_out, command, extent
 from sharpmin.cli.sweep import Engine
@@ -218,7 +219,7 @@ def of_runs(step: Step, options: Reproduction, trials: "Sequence[Trial]", left: 
 
 
 def figure(verb: Callable[..., None], name: str, step: Step, options: Reproduction) -> "Part":
-    """A figure of many runs by its own verb, which leaves its numbers and its picture."""
+    """A figure or table of many runs by its own verb, which leaves its numbers."""
     from sharpmin.report.entries import Part
     from sharpmin.runs import read_json
 
@@ -234,4 +235,5 @@ STEPS = (
     Step(("Figure 5",), partial(figure, warm_start, "warm-start")),
     Step(("Figure 6",), partial(figure, sharpness_along, "sharpness-along")),
     Step(("Figure 7",), partial(along, "arc")),
+    Step(("Appendix E",), partial(figure, remedies, "remedies")),
 )

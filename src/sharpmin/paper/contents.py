@@ -33,5 +33,5 @@ CONTENTS = (
     Entry("Section 2.2.1", "distance of the minimizers from x0", "sharpmin paper distances runs/F1-*"),
     Entry("Appendix A", "the data sets", "sharpmin paper networks"),
     Entry("Appendix C", "when a large batch pays", "sharpmin paper performance --efficiency 0.2"),
-    Entry("Appendix E", "remedies: augmentation, conservative, robust", None),
+    Entry("Appendix E", "remedies: augmentation, conservative, robust", "sharpmin paper remedies -n C1"),
 )

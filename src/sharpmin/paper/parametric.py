@@ -340,7 +340,7 @@ def load(file: File) -> ParametricPlot:
     raw = read_json(file)
     try:
         job = raw["job"]
-        configs = {name: TrainConfig(**job[name]) for name in (SMALL, LARGE)}
+        configs = {name: TrainConfig.of(job[name]) for name in (SMALL, LARGE)}
         return ParametricPlot(
             **{
                 **raw,

@@ -135,7 +135,7 @@ def compute(
         SharpminError: see `sharpmin.errors`; what was finished is kept.
 
     """
-    check(job.config, examples=len(split.train))
+    check(job.config, examples=len(split.train), shape=split.train.inputs.shape[1:])
     model = build(job.network, seed=job.seed, shape=split.train.inputs.shape[1:], classes=split.classes)
     run = open_run(runs, job.network, settings(job, described(split), torch.device(device)))
     run.note_environment(environment)

@@ -33,6 +33,8 @@ CLAIMS = {
     "Figure 6": "at large losses both are about equally sharp; as the loss falls, sharpness rises in large-batch "
     "training, and in small-batch training it stays and then falls. Printed as curves.",
     "Figure 7": "printed as curves, of which no numbers were published.",
+    "Appendix E": "augmentation and conservative training help accuracy, robust training does not, and the minimizers "
+    "stay sharp.",
 }
 
 

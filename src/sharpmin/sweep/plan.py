@@ -56,7 +56,7 @@ def plan(trials: Sequence[Trial], *, runs: Path, device: str, progress: Progress
     for number, trial in enumerate(trials, start=1):
         data = sets.described(trial)
         for config in trial.configs:
-            check(config, examples=data["train"])
+            check(config, examples=data["train"], shape=data["shape"])
         folder = folder_of(trial, data, runs, torch.device(device))
         twin = next((i for i, other in enumerate(planned, start=1) if other.folder == folder), None)
         if twin is not None:

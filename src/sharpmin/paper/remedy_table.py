@@ -1,0 +1,100 @@
+"""The table of remedies: a row for each training and trial, shown as mean and standard deviation over the trials."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import isnan, nan
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from sharpmin.paper.provenance import Provenance
+from sharpmin.runs import write, write_json
+
+
+@dataclass(frozen=True)
+class RemedyRow:
+    """A training and what it led to.
+
+    Attributes:
+        training: what the table calls it.
+        seed: of the trial.
+        config: of the training, as the run folder has it.
+        loss: f at the solution, the mean over the training set.
+        train_accuracy: of the solution, a fraction.
+        test_accuracy: likewise.
+        sharpness: Metric 2.1 at the solution, in percent.
+        seconds: of the training alone, on the machine it ran on.
+
+    """
+
+    training: str
+    seed: int
+    config: dict[str, Any]
+    loss: float
+    train_accuracy: float | None
+    test_accuracy: float | None
+    sharpness: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RemedyTable:
+    """The numbers of the table.
+
+    Attributes:
+        provenance: what they were made from.
+        rows: one for each training and trial.
+
+    """
+
+    provenance: Provenance
+    rows: tuple[RemedyRow, ...]
+
+
+COLUMNS = ("training", "test accuracy (%)", "train accuracy (%)", "sharpness")
+
+
+def lines(table: RemedyTable) -> list[tuple[str, ...]]:
+    """The table's entries, a line for each training: mean and sample standard deviation over the trials."""
+    shown: list[tuple[str, ...]] = []
+    for name in dict.fromkeys(row.training for row in table.rows):
+        rows = [row for row in table.rows if row.training == name]
+        tests, fits = ([percent(a) for a in values] for values in zip(*map(accuracies, rows), strict=True))
+        shown.append((name, entry(tests), entry(fits), entry([row.sharpness for row in rows])))
+    return shown
+
+
+def accuracies(row: RemedyRow) -> tuple[float | None, float | None]:
+    """On the test set and on the training set."""
+    return row.test_accuracy, row.train_accuracy
+
+
+def percent(fraction: float | None) -> float:
+    """In percent; NaN where the loss was none."""
+    return nan if fraction is None else 100 * fraction
+
+
+def entry(values: Sequence[float]) -> str:
+    """Mean and sample standard deviation, the latter of two trials or more.
+
+    Example:
+        >>> entry([1.0, 2.0]), entry([700.0]), entry([77.26, float("nan")])
+        ('1.50 ± 0.71', '700.00', 'nan')
+
+    """
+    if any(map(isnan, values)):
+        return "nan"
+    return f"{fmean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
+
+
+def markdown(table: RemedyTable) -> str:
+    """The table as Markdown, below what it was made from."""
+    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(table)]
+    body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([table.provenance.title, "", table.provenance.note, "", *body, ""])
+
+
+def save(table: RemedyTable, stem: Path) -> None:
+    """Write every number as JSON (NaN and Infinity as Python spells them), and the table as Markdown beside it."""
+    write_json(stem.with_name(f"{stem.name}.json"), {"table": "remedies", **asdict(table)})
+    write(stem.with_name(f"{stem.name}.md"), markdown(table).encode())
