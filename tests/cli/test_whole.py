@@ -77,7 +77,9 @@ def test_the_page_says_what_it_is_of_and_has_the_paper_s_numbers_beside(made):
     text = (made / "paper.html").read_text()
     assert MADE_UP in text
     assert "<code>sharpmin paper all -n F1 --budget images=40,epochs=1,trials=1 --data synthetic</code>" in text
-    assert "F1 on synthetic (made up, not real data), 1 trial; scaled down: 40 of 50 images, 1 of 200 epochs" in text
+    assert re.search(
+        r"F1 on synthetic \(made up, not real data\), 1 trial \(F1-\w+\); scaled down: 40 of 50 images", text
+    )
     for published in ("98.03 ± 0.07", "205.14 ± 69.52", "3 to 10"):
         assert published in text.replace("\N{NO-BREAK SPACE}", " ")
     assert text.count("data:image/png;base64,") == 3
@@ -126,6 +128,17 @@ def test_networks_without_data_are_left_out_with_the_reason(tmp_path, monkeypatc
     assert "there are no data for C3" in capsys.readouterr().err
 
 
+def test_f2_has_data_of_its_own(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(inputs, "whole", lambda network, name, **_: read.append((network, name)))
+    monkeypatch.setattr(whole, "STEPS", ())
+    assert (
+        run(["paper", "all", "-n", "C1", "F2", "--speech", "exp/f2", "-o", str(tmp_path / "page.html"), "--quiet"]) == 0
+    )
+    assert read == [("C1", "cifar10"), ("F2", "exp/f2")]
+    assert "<code>sharpmin paper all -n C1 F2 --speech exp/f2</code>" in (tmp_path / "page.html").read_text()
+
+
 def test_interrupted_it_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys):
     def interrupted(step, options):
         raise KeyboardInterrupt
@@ -143,7 +156,13 @@ def test_interrupted_it_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys)
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [("-n F7", "unknown network 'F7'"), ("--budget images=0", "images=0"), ("--budget x=1", "give full")],
+    [
+        ("-n F7", "unknown network 'F7'"),
+        ("--budget images=0", "images=0"),
+        ("--budget x=1", "give full"),
+        ("--threads 0", "--threads 0: give at least 1"),
+        ("--gpus 1", "name the one here by --device"),
+    ],
 )
 def test_what_cannot_be_understood(tmp_path, capsys, options, says):
     assert run(["paper", "all", *options.split(), "--out", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 2

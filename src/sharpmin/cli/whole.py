@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from sharpmin.cli.appendix_e import remedies
 from sharpmin.cli.figures import batch_sizes, sharpness_along, warm_start
 from sharpmin.cli.reproducing import PLACE, RECIPE, Reproduction, carried_out, command, extent
-from sharpmin.cli.sweep import Engine
+from sharpmin.cli.sweep import Engine, device_of, shares
 from sharpmin.errors import RunError, SharpminError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def everything(
     workers: Annotated[int | None, Parameter(group=PLACE)] = None,
     threads: Annotated[int | None, Parameter(group=PLACE)] = None,
     gpus: Annotated[float, Parameter(group=PLACE)] = 0,
+    slurm: Annotated[list[str] | None, Parameter(group=PLACE, consume_multiple=True, negative="")] = None,
     out: Annotated[Path, Parameter(group=PLACE)] = Path(),
     device: Annotated[str | None, Parameter(group=PLACE)] = None,
     quiet: Annotated[bool, Parameter(group=PLACE, negative="")] = False,
@@ -87,6 +88,8 @@ def everything(
         Processor threads of a run; locally the processors divided by the workers.
     gpus
         GPUs of a run on ray or slurm.
+    slurm
+        Options of sbatch, such as partition=gpu time=12:00:00.
     out
         Folder for Figures/ and runs/.
     device
@@ -98,6 +101,7 @@ def everything(
     from sharpmin.paper.recipes import RECIPES, recipe
 
     Budget.parse(budget)  # before anything is fetched
+    shares(1, engine=engine, workers=workers, threads=threads, device=device_of(device, gpus=gpus, engine=engine))
     chosen = [recipe(name).network for name in networks or RECIPES]
     same = Reproduction(
         network=" ".join(networks or ()),
@@ -109,6 +113,7 @@ def everything(
         workers=workers,
         threads=threads,
         gpus=gpus,
+        slurm=slurm,
         out=out,
         device=device,
         quiet=quiet,

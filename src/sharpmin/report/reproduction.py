@@ -138,7 +138,8 @@ def lead(part: Part) -> str:
     if not part.runs:
         return "; ".join(filter(None, [part.network, part.scaled]))
     data = read_json(part.runs[0] / "settings.json")["data"]
-    trials = f"{len(part.runs)} {'trial' if len(part.runs) == 1 else 'trials'}"
+    names = ", ".join(folder.name for folder in part.runs)
+    trials = f"{len(part.runs)} {'trial' if len(part.runs) == 1 else 'trials'} ({names})"
     return "; ".join(filter(None, [f"{part.network} on {titled(data)}, {trials}", part.scaled]))
 
 
