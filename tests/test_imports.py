@@ -17,7 +17,7 @@ ABOVE = (
 )
 GEOMETRY = (
     *("objective", "weights", "batchnorm", "blocked", "batching", "losses", "network", "randomness", "determinism"),
-    *("checkpointing", "held"),
+    *("checkpointing", "held", "distributed"),
     *("measurement", "passes", "products", "measures", "landscape", "alignment", "optim"),
 )
 

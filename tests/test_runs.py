@@ -2,13 +2,16 @@
 
 import errno
 import os
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import torch
 
 from cases import random, same_bits
+from sharpmin.distributed.group import Group
 from sharpmin.errors import RunError
-from sharpmin.runs import Run, open_run, write, write_json, written
+from sharpmin.runs import Run, open_run, remove, write, write_json, written
 from sharpmin.training import Epoch, State
 
 WEIGHTS = {"0.weight": random(3, 2, dtype=torch.float32), "0.bias": torch.tensor([torch.nan, -0.0])}
@@ -172,3 +175,31 @@ def test_what_a_killed_process_left_half_written_is_swept_once_it_is_old(tmp_pat
     open_run(tmp_path, "F1", {"seed": 0})
     assert not old.exists()
     assert fresh.exists()
+
+
+@dataclass(frozen=True)
+class Watched(Group):
+    """A process of two that notes what is in a folder whenever all of them meet."""
+
+    folder: Path = Path()
+    met: list[list[str]] = field(default_factory=list)
+
+    def wait(self):
+        self.met.append(sorted(p.name for p in self.folder.rglob("*")))
+
+
+@pytest.mark.parametrize(("rank", "left"), [(0, ["x.json"]), (1, [])])
+def test_rank_0_writes_between_two_meetings_of_all(tmp_path, monkeypatch, rank, left):
+    group = Watched(rank, 2, tmp_path)
+    monkeypatch.setattr("sharpmin.runs.world", lambda: group)
+    write(tmp_path / "x.json", b"content")
+    assert group.met == [[], left]
+
+
+@pytest.mark.parametrize(("rank", "left"), [(0, []), (1, ["sub", "x.json"])])
+def test_rank_0_removes_between_two_meetings_of_all(tmp_path, monkeypatch, rank, left):
+    write(tmp_path / "sub" / "x.json", b"content")
+    group = Watched(rank, 2, tmp_path)
+    monkeypatch.setattr("sharpmin.runs.world", lambda: group)
+    remove(tmp_path / "sub")
+    assert group.met == [["sub", "x.json"], left]

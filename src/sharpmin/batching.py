@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
@@ -41,6 +42,7 @@ def batches(
     device: torch.device,
     dtype: torch.dtype | None = None,
     channels_last: bool = False,
+    turns: slice = slice(None),
 ) -> Iterator[Any]:
     """Give a pair's batches of `batch_size` (5000 where it is None), or an iterable's own, on the device.
 
@@ -50,15 +52,16 @@ def batches(
         device: where the tensors go.
         dtype: what floating tensors of 16 bits are widened to, where given.
         channels_last: lay 4-dimensional inputs of a pair out that way.
+        turns: which of the batches to give, all by default; an iterable is read whole.
 
     """
     if not isinstance(data, Pair):
         with same_order(data):
-            for batch in data:
+            for batch in islice(data, turns.start, None, turns.step):
                 yield moved(batch, device, dtype)
         return
     size = batch_size or DEFAULT_BATCH
-    for start in range(0, len(data.inputs), size):
+    for start in range(0, len(data.inputs), size)[turns]:
         picked = slice(start, start + size)
         inputs, targets = moved((data.inputs[picked], data.targets[picked]), device, dtype)
         if channels_last and inputs.dim() == 4:

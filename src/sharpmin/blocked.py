@@ -18,6 +18,9 @@ derivatives are not supported here: take those of the plain model.
 A batch that does not fit into memory is not made smaller, for BatchNorm would see the difference. Its stages keep less
 for the backward pass instead and compute it again, block by block: the moments of the whole batch are known by then, so
 this is exact too. See `sharpmin.checkpointing` for what is kept, and `Blocked.chosen` for who decides.
+
+Nor is it made smaller by several processes that have a part of it each: they merge their moments with those of the
+others (`sharpmin.distributed.moments`).
 """
 
 import math
@@ -33,6 +36,8 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 from sharpmin.checkpointing import KEEPS, Keep, StageMemory, as_it_is, choose, keeping
+from sharpmin.distributed.group import ALONE, Group
+from sharpmin.distributed.moments import of_every_share
 from sharpmin.held import LiveBytes, SavedBytes
 from sharpmin.runtime import available_memory
 
@@ -41,7 +46,9 @@ Part: TypeAlias = tuple[int, int, Tensor, Tensor]  # of one block: examples, pos
 
 PER_EXAMPLE = (nn.Conv2d, nn.Linear, nn.ReLU, nn.Dropout, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Identity)
 BLOCK = 128  # images; C1 on two cores, float32: 64 to 256 are within noise of each other
-SHARE = 0.9  # of the free memory; the rest is for the gradient, Adam's moments and the gaps between blocks
+SHARE = (
+    0.6  # of the free memory; the rest is for the gradient, the moments, the gaps between blocks, and everybody else
+)
 
 
 class Moments(torch.autograd.Function):
@@ -132,6 +139,7 @@ class Blocked(nn.Module):
         block: images per block up to the first `Flatten`; the dense layers after it take the batch whole.
         memory: bytes that the activations of a step may take; by default what is free when the step begins.
         keep: what each stage keeps for the backward pass; by default as much as fits into `memory`.
+        group: the processes that the batch is spread over; each is called with its own part.
 
     Example:
         >>> from sharpmin.zoo import build
@@ -148,16 +156,17 @@ class Blocked(nn.Module):
         block: int = BLOCK,
         memory: float | None = None,
         keep: Sequence[Keep] | None = None,
+        group: Group = ALONE,
     ) -> None:
         super().__init__()
-        self.model, self.block = model, block
+        self.model, self.block, self.group = model, block, group
         self.memory, self.keep = memory, keep
         self.whole: float = 0  # bytes per example where everything is kept, once known
         self.stages: tuple[StageMemory, ...] = ()  # the same stage by stage, once needed
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the batch x."""
-        *_, blocks = self.advancing(x, self.chosen(x))
+        *_, blocks = self.advancing(x, self.chosen(x), self.group)
         return torch.cat(blocks)
 
     def chosen(self, x: Tensor) -> tuple[Keep, ...]:
@@ -195,11 +204,11 @@ class Blocked(nn.Module):
         joined = accumulate(any(isinstance(layer, nn.Flatten) for layer in s.layers) for s in stages(self.model))
         return tuple(StageMemory({how: kept[how][i] for how in KEEPS}, bool(j)) for i, j in enumerate(joined))
 
-    def advancing(self, x: Tensor, keep: Sequence[Keep]) -> Iterator[list[Tensor]]:
-        """Send the batch through stage by stage, and give its blocks after each."""
+    def advancing(self, x: Tensor, keep: Sequence[Keep], group: Group = ALONE) -> Iterator[list[Tensor]]:
+        """Send the batch, or this process's part of it, through stage by stage, and give its blocks after each."""
         blocks, moments = list(x.split(self.block)), None
         for (stage, following), how in zip(pairwise([*stages(self.model), Stage()]), keep, strict=True):
-            blocks, moments = advance(stage, following.norm, blocks, moments, how)
+            blocks, moments = advance(stage, following.norm, blocks, moments, how, group)
             yield blocks
 
     def _held(self, x: Tensor, keep: Keep) -> list[int]:
@@ -231,6 +240,7 @@ def advance(
     blocks: list[Tensor],
     moments: tuple[Tensor, Tensor] | None,
     keep: Keep,
+    group: Group,
 ) -> tuple[list[Tensor], tuple[Tensor, Tensor] | None]:
     """Send every block through one stage; give the blocks before the next BatchNorm and their joint moments."""
     if keep != "all":
@@ -247,7 +257,7 @@ def advance(
     if after:
         z, part = keeping(keep, partial(sent, None, after, None, gamma))(torch.cat(outputs))
         outputs, parts = [z], [part]
-    return outputs, None if gamma is None else merge(parts)
+    return outputs, None if gamma is None else merge_all(group, parts)
 
 
 def sent(
@@ -298,9 +308,17 @@ def merge(parts: Sequence[Part]) -> tuple[Tensor, Tensor]:
     if len(parts) == 1:
         return parts[0][2], parts[0][3]
     counts = torch.tensor([examples * positions for examples, positions, _, _ in parts], dtype=torch.float64)
-    share = (counts / counts.sum())[:, None]
+    share = (counts / counts.sum())[:, None].to(parts[0][2].device)
     means = torch.stack([mean for _, _, mean, _ in parts]).double()
     variances = torch.stack([var for _, _, _, var in parts]).double()
     mean = (share * means).sum(0)
     var = (share * (variances + (means - mean) ** 2)).sum(0)
     return mean.to(parts[0][2].dtype), var.to(parts[0][3].dtype)
+
+
+def merge_all(group: Group, parts: Sequence[Part]) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the batch of a whole group from this process's blocks."""
+    mean, var = merge(parts)
+    if group.size == 1:
+        return mean, var
+    return merge(of_every_share(group, sum(examples * positions for examples, positions, _, _ in parts), mean, var))

@@ -10,7 +10,6 @@ computed again, and should it differ by a bit, all are forgotten.
 """
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sharpmin.objective import Objective
-from sharpmin.runs import readable, write
+from sharpmin.runs import readable, remove, write
 
 
 class Journal(Objective):
@@ -66,7 +65,7 @@ class Journal(Objective):
 
     def forget(self) -> None:
         """Remove the folder: what was searched for is found."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
     def _kept(self, file: Path) -> tuple[float, Tensor]:
         with readable(file), safe_open(file, framework="pt", device=str(self.device)) as opened:

@@ -60,3 +60,17 @@ def summed(scored: "Scored | Tensor | tuple[Tensor, int]") -> Sum:
             "or (sum, count); with a mean, a ragged last batch would weigh too much"
         )
     return Sum(losses.sum(dtype=torch.float64), len(losses), None if hits is None else hits.sum())
+
+
+def on_host(found: Sum) -> Sum:
+    """The same in the memory of the processor, where it can be sent to another process."""
+    return Sum(found.total.cpu(), found.examples, None if found.hits is None else found.hits.cpu())
+
+
+def check_depends(total: Tensor) -> None:
+    """Raise a UsageError where a batch's loss was not computed from the weights."""
+    if not total.requires_grad:
+        raise UsageError(
+            "the loss does not depend on the weights: does the loss function call the model that it is given (not "
+            "another one), and without torch.no_grad() or .detach()?"
+        )

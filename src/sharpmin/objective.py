@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from sharpmin import batching
 from sharpmin.batching import DEFAULT_BATCH, Data, Pair, check_batch_size
 from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
-from sharpmin.losses import Loss, Scored, Sum, classification, summed
-from sharpmin.measurement import Measurement, Tally, check_examples
+from sharpmin.losses import Loss, Scored, Sum, check_depends, classification, on_host, summed
+from sharpmin.measurement import Measurement, Tally
 from sharpmin.network import Host, Swapped
 from sharpmin.passes import Turn, turns
 from sharpmin.randomness import RandomStream
@@ -61,6 +62,7 @@ class Objective:
         precision: "float32" computes in the dtype of the weights; "bfloat16" under autocast.
         parameters: names of the parameters that make up theta; by default all that require a gradient.
         calibration: training data for "recalibrate"; by default `data`.
+        group: processes that share the batches out; each has the same model and data and asks the same.
 
     Raises:
         UsageError: unknown policy, precision or parameter; empty data; a batch size below 1; a model spread over
@@ -88,6 +90,7 @@ class Objective:
         precision: Precision = "float32",
         parameters: Iterable[str] | None = None,
         calibration: Data | None = None,
+        group: Group = ALONE,
     ) -> None:
         check_policy(batch_norm or "running")
         if precision not in ("float32", "bfloat16"):
@@ -97,7 +100,7 @@ class Objective:
         self.layout = layout(self.model, parameters=parameters)
         self.data = data
         self.calibration = data if calibration is None else calibration
-        self.loss = loss
+        self.loss, self.group = loss, group
         self.batch_norm: Policy = batch_norm or "running"
         self.undecided = batch_norm is None and bool(norms(self.model))
         self.batch_size = check_batch_size(data, batch_size)
@@ -154,17 +157,18 @@ class Objective:
 
         The gradient is in theta's dtype and of the same sum of per-example losses as the value.
         """
-        gradient, total, examples = None, 0.0, 0
-        for found, share in self.gradients(theta):
+        gradient, found, tally = None, list[tuple[int, Sum]](), Tally()
+        for number, (one, share) in enumerate(self.gradients(theta, own=True)):
             gradient = share if gradient is None else gradient.add_(share)
-            total += found.total.item()
-            examples += found.examples
-        check_examples(examples)
-        assert gradient is not None
-        return total / examples, gradient.div_(examples)
+            found.append((number, on_host(one)))
+        for number, one in self.group.in_order(found):
+            tally.add(number, one)
+        value = tally.measurement()
+        total = self.group.add_(torch.zeros_like(theta, device=self.device) if gradient is None else gradient)
+        return value.loss, total.div_(value.examples)
 
-    def gradients(self, theta: Tensor) -> Iterator[tuple[Sum, Tensor]]:
-        """For each batch what it adds to f, and the gradient [n] of the sum of its losses.
+    def gradients(self, theta: Tensor, *, own: bool = False) -> Iterator[tuple[Sum, Tensor]]:
+        """For each batch, or this process's own, what it adds to f, and the gradient [n] of the sum of its losses.
 
         Raises:
             UsageError: under "recalibrate", or where the loss does not depend on the weights it is given.
@@ -174,7 +178,7 @@ class Objective:
         pieces = {name: piece.requires_grad_() for name, piece in self.pieces(theta).items()}
         random = RandomStream(self.device)
         network = self.at(pieces)
-        for batch in random.through(self.batches()):
+        for batch in random.through(self.batches(own=own)):
             with torch.enable_grad(), random:
                 found = self.score(network, batch)
                 check_depends(found.total)
@@ -202,12 +206,13 @@ class Objective:
         other.batch_norm = batch_norm or self.batch_norm
         return other
 
-    def batches(self) -> Iterator[Any]:
-        """The batches of the data, on the device."""
-        return self._read(self.data)
+    def batches(self, *, own: bool = False) -> Iterator[Any]:
+        """The batches of the data, on the device: all, or this process's own share of them."""
+        return self._read(self.data, self.group.turns if own else slice(None))
 
     def pieces(self, theta: Tensor) -> dict[str, Tensor]:
         """The named weights at theta [n]: detached views of it, on the device."""
+        self.group.check_same(theta)
         return self.layout.unflatten(theta.detach().to(self.device))
 
     def at(self, weights: Mapping[str, Tensor], *, plain: bool = False) -> Swapped:
@@ -237,13 +242,14 @@ class Objective:
     def _arithmetic(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
-    def _read(self, data: Data) -> Iterator[Any]:
+    def _read(self, data: Data, turns: slice) -> Iterator[Any]:
         return batching.batches(
             data,
             batch_size=self.batch_size,
             device=self.device,
             dtype=self.host.widen,
             channels_last=self.host.chain,  # another's model may count on the layout of its inputs
+            turns=turns,
         )
 
     def _measured(self, thetas: Iterator[Tensor], buffers: Iterator[Buffers]) -> list[Measurement]:
@@ -252,10 +258,13 @@ class Objective:
         if not weights:
             return []
         networks = self._networks(weights, list(islice(buffers, len(weights))))
-        tallies = [Tally() for _ in networks]
-        for turn in self._turns(self.data, networks):
+        tallies, found = [Tally() for _ in networks], list[tuple[int, int, Sum]]()
+        for turn in self._turns(self.data, networks, self.group.turns):
             with turn.random:
-                tallies[turn.network].add(turn.number, self.score(networks[turn.network], turn.batch))
+                one = self.score(networks[turn.network], turn.batch)
+            found.append((turn.number, turn.network, on_host(one)))
+        for number, network, one in self.group.in_order(found):
+            tallies[network].add(number, one)
         return [tally.measurement() for tally in tallies]
 
     def _networks(
@@ -276,20 +285,11 @@ class Objective:
                 held[f"{name}.{key}" if name else key].fill_(start)
         pairs = zip(weights, buffers, strict=True)
         networks = [self.host.with_tensors(own, held, plain=True) for own, held in pairs]
-        for turn in self._turns(self.calibration, networks):
+        for turn in self._turns(self.calibration, networks, slice(None)):
             with estimating(self.model), self._arithmetic(), turn.random:
                 networks[turn.network].lend(self.loss, turn.batch)
 
-    def _turns(self, data: Data, networks: Sequence[Swapped]) -> Iterator[Turn]:
+    def _turns(self, data: Data, networks: Sequence[Swapped], which: slice) -> Iterator[Turn]:
         """Show every batch to every network: a copy of its own, but of a pair, which no loss may write to anyway."""
         own = partial(batching.moved, device=self.device, copied=not isinstance(data, Pair))
-        return turns(self._read(data), len(networks), RandomStream(self.device), copied=own)
-
-
-def check_depends(total: Tensor) -> None:
-    """Raise a UsageError where a batch's loss was not computed from the weights."""
-    if not total.requires_grad:
-        raise UsageError(
-            "the loss does not depend on the weights: does the loss function call the model that it is given (not "
-            "another one), and without torch.no_grad() or .detach()?"
-        )
+        return turns(self._read(data, which), len(networks), RandomStream(self.device), copied=own)

@@ -9,23 +9,28 @@
       small_batch.history.jsonl         one line an epoch
       line-25-5000.jsonl                one line a point: path, points, evaluation batch; appended as computed
 
-Every file appears whole or not at all: it is written beside its place, synced, and renamed.
+Every file appears whole or not at all: it is written beside its place, synced, and renamed. Of several processes that
+torchrun started all come here, and rank 0 writes: after everybody has seen what was there before, and before anybody
+goes on.
 """
 
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from sharpmin.distributed.world import world
 from sharpmin.errors import RunError
 from sharpmin.training import Epoch, State
 
@@ -118,9 +123,10 @@ def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         foreign = not file.exists() and any(p for p in folder.iterdir() if not p.name.startswith("."))
-    for leftover in folder.glob(".*.*"):  # of a process killed in mid-write
-        if time.time() - leftover.stat().st_mtime > STALE:
-            leftover.unlink(missing_ok=True)
+    with alone() as writes:
+        for leftover in folder.glob(".*.*") if writes else ():  # of a process killed in mid-write
+            if time.time() - leftover.stat().st_mtime > STALE:
+                leftover.unlink(missing_ok=True)
     if foreign:
         raise RunError(f"{folder} holds files but no settings.json, so it is not a run: move it away or use --out")
     if file.exists() and read_json(file) != settings:
@@ -154,6 +160,36 @@ def write(file: Path, content: bytes) -> None:
 
 @contextmanager
 def written(file: Path) -> Iterator[Path]:
+    """Give a name to write to; what rank 0 wrote is `file` afterwards."""
+    with alone() as writes, written_here(file) if writes else nowhere(file) as place:
+        yield place
+
+
+@contextmanager
+def alone() -> Iterator[bool]:
+    """Say to rank 0 that it may change the disk, and to the others that they may not, while all of them wait."""
+    group = world()
+    group.wait()
+    yield group.rank == 0
+    group.wait()
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder and what is in it, if it is there."""
+    with alone() as writes:
+        if writes:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def nowhere(file: Path) -> Iterator[Path]:
+    """Give a name like that of `file`, which is gone afterwards."""
+    with TemporaryDirectory() as elsewhere:
+        yield Path(elsewhere) / file.name
+
+
+@contextmanager
+def written_here(file: Path) -> Iterator[Path]:
     """Give a name beside `file` to write to; afterwards it is synced and renamed to `file`."""
     beside = file.with_name(f".{os.getpid()}.{file.name}")  # same suffix: matplotlib chooses the format by it
     with explained(file):

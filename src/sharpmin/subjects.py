@@ -18,6 +18,7 @@ from sharpmin.batching import Data
 from sharpmin.batchnorm import Policy
 from sharpmin.checkpoints import load_into, parse_place, read_checkpoint
 from sharpmin.data import Split
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective, Precision
@@ -41,6 +42,7 @@ class Evaluation:
     device: torch.device | str | None = None
     precision: Precision = "float32"
     only: Sequence[str] | None = None
+    group: Group = ALONE
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,7 @@ class Subject:
             precision=how.precision,
             parameters=None if how.only is None else matching(self.model, how.only),
             calibration=self.data if self.calibration is None else self.calibration,
+            group=how.group,
         )
 
     def around(self, point: str) -> Objective:

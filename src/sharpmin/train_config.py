@@ -84,6 +84,17 @@ class TrainConfig:
         kinds = {name: kind for name, kind in REMEDIES.items() if settings.get(name) is not None}
         return cls(**{**settings, **{name: kind(**settings[name]) for name, kind in kinds.items()}})
 
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """The names of those it has.
+
+        Example:
+            >>> TrainConfig(sam=SAM(), augmentation=Augmentation()).remedies
+            ('augmentation', 'sam')
+
+        """
+        return tuple(name for name in REMEDIES if getattr(self, name) is not None)
+
     def batch_of(self, epoch: int) -> int:
         """Examples per step in an epoch, counted from 1."""
         growing = self.growing_batch

@@ -4,6 +4,9 @@ Adam as in the paper, or another optimizer (`sharpmin.optimizers`); the data shu
 last batch kept; remedies where the configuration has them. All randomness of an epoch (its shuffle, its dropout, its
 augmentation) comes from (seed, epoch), so the loop may stop after any epoch and go on later, in another process, to the
 same bits.
+
+Several processes make the steps of one: each takes its part of every batch, BatchNorm takes the statistics of the whole
+batch, and the gradients are summed before the optimizer moves. Only dropout differs: every process draws its own masks.
 """
 
 import time
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpmin.data import Examples
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import DivergedError
 from sharpmin.objective import Objective
 from sharpmin.optimizers import make, moments_of, named_copies, restore
@@ -107,6 +111,7 @@ def train(
     after_step: Callable[[int], object] | None = None,
     progress: Progress = silent,
     label: str = "train",
+    group: Group = ALONE,
 ) -> State:
     """Train a classifier from its present weights, or go on from a state, and return the final state.
 
@@ -126,12 +131,14 @@ def train(
             is in the epoch's seconds.
         progress: told the number of examples done.
         label: the task's name in `progress`.
+        group: processes that share every batch out; each is called with the same arguments.
 
     Returns:
         The state after the last epoch.
 
     Raises:
-        UsageError: a batch larger than the data, or a number below 1.
+        UsageError: a batch larger than the data, or a number below 1; a network with BatchNorm that several processes
+            cannot train together.
         DivergedError: the loss is not finite; `after_epoch` has seen the last good state.
 
     Example:
@@ -152,12 +159,20 @@ def train(
     optimizer = make(config.optimizer, model, learning_rate=config.learning_rate, momentum=config.momentum)
     restore(model, optimizer, weights=state.weights, moments=state.moments)
     data = Examples(data.inputs.to(device), data.targets.to(device))
-    tester = None if test is None else Objective(model, test, batch_norm="batch", device=device)
+    tester = None if test is None else Objective(model, test, batch_norm="batch", device=device, group=group)
     while state.epochs < config.epochs and not ended(config, state.history):
         number = state.epochs + 1
         began = time.perf_counter()
         loss, accuracy = train_epoch(
-            model, data, optimizer, config, epoch=number, after_step=after_step, progress=progress, label=label
+            model,
+            data,
+            optimizer,
+            config,
+            epoch=number,
+            after_step=after_step,
+            progress=progress,
+            label=label,
+            group=group,
         )
         seconds = time.perf_counter() - began
         tested = None if tester is None else tester.measure(tester.theta)
@@ -185,15 +200,17 @@ def train_epoch(
     after_step: Callable[[int], object] | None,
     progress: Progress,
     label: str,
+    group: Group = ALONE,
 ) -> tuple[float, float]:
     """One pass over the shuffled data; mean loss and accuracy as trained."""
     device, size = data.inputs.device, config.batch_of(epoch)
     before, steps = config.steps_until(epoch - 1, examples=len(data)), -(-len(data) // size)
-    gradient, views = gradient_of(model, config, device=device), views_of(config, len(data), epoch=epoch)
+    gradient = gradient_of(model, config, device=device, group=group)
+    views = views_of(config, len(data), epoch=epoch)
     model.train()
     losses, hits = torch.zeros(steps, device=device), torch.zeros((), dtype=torch.int64, device=device)
     looked = time.perf_counter()
-    with seeded(config.seed, epoch, device=device) as generator:
+    with seeded(config.seed, epoch, device=device, rank=group.rank) as generator:
         for step, picked in enumerate(torch.randperm(len(data), generator=generator).split(size)):
             if config.warm_up is not None:
                 set_rate(optimizer, config.rate_of(before + step, examples=len(data)))
@@ -255,10 +272,15 @@ def train_step(
 
 
 class seeded:
-    """Seed dropout's global random state for one epoch and give a generator for its shuffle; restore after."""
+    """Seed dropout's global random state for one epoch and give a generator for its shuffle; restore after.
 
-    def __init__(self, seed: int, epoch: int, *, device: torch.device) -> None:
+    The shuffle is every rank's, the masks of dropout are its own.
+    """
+
+    def __init__(self, seed: int, epoch: int, *, device: torch.device, rank: int = 0) -> None:
         self.shuffle, self.dropout = np.random.SeedSequence([seed, epoch]).generate_state(2, np.uint64).tolist()
+        if rank:
+            self.dropout = int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0])
         self.fork = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
     def __enter__(self) -> torch.Generator:

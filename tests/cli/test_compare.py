@@ -22,6 +22,7 @@ def test_two_checkpoints_and_a_verdict(task, tmp_path, capsys):
     assert {(r["measure"], r["minimizer"]) for r in kept["readings"]} == {
         (m, p) for m in ("metric-2.1", "adaptive", "lambda-max", "noise-scale") for p in "ab"
     }
+    assert all(r["value"] == r["value"] for r in kept["readings"]), "every measure has its number, lambda-max as well"
     assert any('by the policy "running"' in caveat for caveat in kept["caveats"])
 
 

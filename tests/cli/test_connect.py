@@ -74,7 +74,7 @@ def test_aligned_first(task, tmp_path, recwarn):
 def test_a_run_folder_has_two_ends_and_test_data(finished_run, tmp_path, capsys):
     assert run(["connect", str(finished_run), "--data", "synthetic", "--out", str(tmp_path), *TINY]) == 0
     assert "test data" in capsys.readouterr().out
-    assert (tmp_path / "Figures" / "SB-to-LB-bezier.json").exists()
+    assert (tmp_path / "Figures" / f"{finished_run.name}-SB-to-LB-bezier.json").exists()
 
 
 @pytest.mark.parametrize(

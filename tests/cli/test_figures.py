@@ -1,8 +1,9 @@
 """Figures 4, 5 and 6 in small: their numbers beside evaluations of their own, and what they are drawn from."""
 
+import inspect
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
@@ -14,8 +15,10 @@ from torch.nn import functional as F
 from cases import same_bits, toy
 from conftest import InProcess
 from sharpmin import Objective, data, runtime, zoo
+from sharpmin.cli import figures as verbs
 from sharpmin.cli import run
 from sharpmin.cli.figures import drawn
+from sharpmin.cli.reproducing import Reproduction
 from sharpmin.measures import sharpness
 from sharpmin.paper import batch_sizes, figures, inputs, parametric, sharpness_along, warm_start
 from sharpmin.runs import Run
@@ -207,7 +210,9 @@ def test_a_number_that_is_none_survives_and_is_drawn(tmp_path, made):
     ("arguments", "says"),
     [
         ("warm-start --every 0", "--every 0: give at least 1"),
-        ("warm-start --small-batch 20 --large-batch 20", "give a smaller --small-batch"),
+        ("warm-start --small-batch 20 --large-batch 20", "a small batch of 20 and a large one of 20 of 40"),
+        ("warm-start --large-batch 41", "a large one of 41 of 40 training examples"),
+        ("sharpness-along --small-batch 0", "a small batch of 0"),
         ("sharpness-along --first 3", "--first 3: choose an epoch from 0 to 2"),
         ("batch-sizes --sizes 41", "choose one from 1 to 40"),
         ("batch-sizes --sizes 8 8", "train the same"),
@@ -229,3 +234,14 @@ def test_what_is_no_figure_is_told(tmp_path, capsys):
     file.write_text(json.dumps({"figure": "warm-start", "rows": []}))
     assert run(["redraw", str(file)]) == 1
     assert "give one that sharpmin paper wrote" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [verbs.batch_sizes, verbs.warm_start, verbs.sharpness_along])
+def test_help_explains_every_option(verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["paper", verb.__name__.replace("_", "-"), "--help"]) == 0
+    said = capsys.readouterr().out
+    own = [name for name in inspect.signature(verb).parameters if name != "options"]
+    for name, explained in [(n, verb) for n in own] + [(f.name, Reproduction) for f in fields(Reproduction)]:
+        assert f"--{name.replace('_', '-')} " in said
+        assert f"\n    {name}\n        " in explained.__doc__

@@ -40,3 +40,4 @@ def test_a_run_folder_has_two_ends_and_test_data(finished_run, tmp_path, capsys)
     options = ["--data", "synthetic", "--alpha", "0", "1", "--out", str(tmp_path)]
     assert run(["path", str(finished_run), *options, *QUICK]) == 0
     assert "loss on the test data: SB" in capsys.readouterr().out
+    assert (tmp_path / "Figures" / f"{finished_run.name}-SB-to-LB.json").exists()  # another run's is another file

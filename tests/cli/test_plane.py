@@ -90,7 +90,7 @@ def test_random_lines(task, tmp_path, capsys):
 def test_a_run_folder_around_one_of_its_points_on_the_test_data(finished_run, tmp_path, capsys):
     where = ["--data", "synthetic", "--out", str(tmp_path)]
     assert run(["plane", str(finished_run), "--at", "LB", "--on", "test", *where, *SMALL]) == 0
-    found = numbers(tmp_path, "LB-plane-test")
+    found = numbers(tmp_path, f"{finished_run.name}-LB-plane-test")
     assert (found["batch_norm"], found["marks"][0]["name"]) == ("batch", "LB")
     assert found["examples"] != 60
 
@@ -203,5 +203,6 @@ def test_killed_and_started_again_the_bytes_are_those_of_an_uninterrupted_plane(
     assert left == right
     assert left.count(b"\n") == 1 + 28
     for suffix in ("json", "png", "pdf"):
-        one, other = ((tmp_path / name / "Figures" / f"SB-plane.{suffix}").read_bytes() for name in ("killed", "whole"))
+        drawn = f"{finished_run.name}-SB-plane.{suffix}"
+        one, other = ((tmp_path / name / "Figures" / drawn).read_bytes() for name in ("killed", "whole"))
         assert one == other

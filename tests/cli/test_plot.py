@@ -11,6 +11,7 @@ import pytest
 from sharpmin import runtime
 from sharpmin.cli import run
 from sharpmin.cli.plot import plot, redraw
+from sharpmin.cli.remedies import Remedies
 from sharpmin.cli.train import train
 from sharpmin.cli.training import Options
 from sharpmin.paper import parametric
@@ -222,9 +223,10 @@ def test_help_explains_every_option(verb, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert run([verb.__name__, "--help"]) == 0
     said = capsys.readouterr().out
-    shared = inspect.signature(verb).parameters.keys() & {"options"}
+    groups = {"options": Options, "remedies": Remedies}
+    shared = inspect.signature(verb).parameters.keys() & groups.keys()
     for name, text in [(name, verb.__doc__) for name in inspect.signature(verb).parameters.keys() - shared] + [
-        (field.name, Options.__doc__) for field in fields(Options) if shared
+        (field.name, groups[group].__doc__) for group in shared for field in fields(groups[group])
     ]:
         assert f"--{name.replace('_', '-')} " in said
         assert f"\n    {name}\n        " in text

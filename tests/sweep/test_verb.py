@@ -7,10 +7,12 @@ import pytest
 
 from sharpmin import runtime
 from sharpmin.cli import run
-from sharpmin.cli.sweep import conclude, shares, sweep
+from sharpmin.cli.sweep import conclude, in_short, shares, sweep
 from sharpmin.errors import RunError
+from sharpmin.remedies import SAM, GhostBatchNorm
 from sharpmin.sweep.driver import Failure
 from sharpmin.sweep.plan import plan
+from sharpmin.training import TrainConfig
 from sweep.toys import runs
 
 RECIPE = f"{Path(__file__).parent / 'toys.py'}:runs"
@@ -52,6 +54,12 @@ def test_a_dry_run_lists_the_runs_and_does_nothing(tmp_path, capsys):
     assert "16 x 30, 30 x 30" in said.out
     assert said.out.endswith("0 of 2 runs complete\n")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_training_in_short_names_its_remedies():
+    assert in_short(TrainConfig(batch_size=16, epochs=3)) == "16 x 3"
+    made = TrainConfig(batch_size=16, until_converged=True, ghost_batch_norm=GhostBatchNorm(), sam=SAM())
+    assert in_short(made) == "16 x until converged + sam + ghost_batch_norm"
 
 
 def test_failures_are_listed_in_a_line_each_and_the_end_is_an_error(tmp_path, capsys, monkeypatch):

@@ -28,7 +28,9 @@ from sharpmin.cli.sharpness import sharpness
 from sharpmin.cli.spectrum import spectrum
 from sharpmin.cli.sweep import sweep
 from sharpmin.cli.tables import tables
+from sharpmin.cli.together import check_verb, one_voice, tell
 from sharpmin.cli.train import train
+from sharpmin.distributed.launch import launched
 from sharpmin.errors import SharpminError
 
 app = App(
@@ -69,10 +71,12 @@ def run(arguments: list[str]) -> int:
     SHARPMIN_TRACEBACK=1 shows the traceback instead.
     """
     if os.environ.get("SHARPMIN_TRACEBACK"):
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with one_voice():
+            app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return 0
     try:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError), one_voice():
+            check_verb(arguments)
             app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         return fail(" ".join(str(error).split()), 2)
@@ -90,8 +94,8 @@ def run(arguments: list[str]) -> int:
 
 
 def fail(sentence: str, code: int) -> int:
-    """Print an error in one line and give back its exit code."""
-    print(f"sharpmin: {sentence}", file=sys.stderr)
+    """Print an error in one line, once for all processes of a job, and give back its exit code."""
+    tell(f"sharpmin: {sentence}")
     return code
 
 
@@ -99,4 +103,5 @@ def one_line_warning(
     message: Any, category: Any, filename: Any, lineno: Any, file: Any = None, line: Any = None
 ) -> None:
     """Print a warning without the source line it came from."""
-    print(f"sharpmin: warning: {message}", file=sys.stderr)
+    if launched().rank == 0:
+        print(f"sharpmin: warning: {message}", file=sys.stderr)

@@ -69,10 +69,9 @@ def compare(
 
 def kept(reading: "Reading") -> dict[str, Any]:
     """A reading as compare.json has it."""
-    head = {"measure": reading.measure, "error": reading.error, "caveat": reading.caveat}
-    if reading.result is None:
-        return {**head, "minimizer": reading.point, "value": reading.value}
-    return {**head, **row(reading.point, reading.result, {})}
+    head = {"measure": reading.measure, "minimizer": reading.point, "value": reading.value}
+    found = {} if reading.result is None else row(reading.point, reading.result, {})
+    return {**head, "error": reading.error, "caveat": reading.caveat, **found}
 
 
 def check(chosen: Sequence[str], known: Sequence[str] | dict[str, Any]) -> Sequence[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from sharpmin.cli.align import aligned, ends, pair
-from sharpmin.cli.measuring import Options, Setting, as_file, labelled, measuring, show
+from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring, show
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +92,7 @@ def connect(
         name, state = trained(setting, subject, a, b, config)
         train, test = evaluated(setting, subject, a, b, state, config, points=points)
     first, second = subject.points
-    named = as_file(f"{Path(first).stem} to {Path(second).stem} {'aligned ' if align else ''}{kind}")
+    named = figure_name(subject, f"{Path(first).stem} to {Path(second).stem} {'aligned ' if align else ''}{kind}")
     stem = (options or Options()).out / "Figures" / named
     write_json(
         stem.with_suffix(".json"),

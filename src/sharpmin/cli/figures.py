@@ -149,10 +149,14 @@ def two_batches(left: "Extent", small: int | None, large: int | None) -> tuple[i
     """The two batch sizes: those given, or the paper's."""
     from sharpmin.paper.recipes import large_batch, small_batch
 
-    sizes = small or small_batch(left.images), large or large_batch(left.images)
-    if sizes[0] >= sizes[1]:
-        raise UsageError(f"a small batch of {sizes[0]} and a large one of {sizes[1]}: give a smaller --small-batch")
-    return sizes
+    small = small_batch(left.images) if small is None else small
+    large = large_batch(left.images) if large is None else large
+    if not 1 <= small < large <= left.images:
+        raise UsageError(
+            f"a small batch of {small} and a large one of {large} of {left.images} training examples: "
+            "give --small-batch and --large-batch in between"
+        )
+    return small, large
 
 
 def check_every(every: int) -> None:

@@ -71,36 +71,38 @@ class Setting:
 @contextmanager
 def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None) -> Iterator[Setting]:
     """Tune the process, load the data and the points, and show progress meanwhile."""
-    from sharpmin import runtime, subjects
+    from sharpmin import subjects
+    from sharpmin.cli.together import settle
     from sharpmin.console import progress
     from sharpmin.determinism import randomness
     from sharpmin.paper.inputs import MADE_UP
 
     options = options or Options()
-    where = runtime.resolve_device(options.device)
-    environment = runtime.tuned_environment(runtime.tune(threads=options.threads), device=where)
+    place = settle(threads=options.threads, device=options.device)
     ours = Path(source).is_dir()
     evaluation = subjects.Evaluation(
         batch_norm=options.batch_norm or ("batch" if ours else None),
         batch_size=options.evaluation_batch,
-        device=where,
+        device=place.device,
         precision=options.precision,
         only=options.only,
+        group=place.group,
     )
-    with progress(quiet=options.quiet) as report:
+    with progress(quiet=options.quiet or place.group.rank > 0) as report:
         if ours:
             if checkpoints:
                 raise UsageError(
                     f"{source} is a run folder and has its own two minimizers: give no checkpoints with it"
                 )
-            split = data_of_run(Path(source), options.data, report)
+            with place.group.one_after_rank_0():
+                split = data_of_run(Path(source), options.data, report)
             if split.synthetic:
                 print(MADE_UP)
             subject = subjects.of_run(Path(source), split, evaluation)
         else:
             subject = subjects.of_task(source, checkpoints, evaluation, runs=options.out / "runs")
             warn(randomness(subject.at(next(iter(subject.points)))))
-        yield Setting(subject, environment, report)
+        yield Setting(subject, place.environment, report)
 
 
 def data_of_run(folder: Path, name: str | None, report: "Progress") -> Any:
@@ -116,6 +118,11 @@ def data_of_run(folder: Path, name: str | None, report: "Progress") -> Any:
         seed=settings["seed"],
         progress=report,
     )
+
+
+def figure_name(subject: "Subject", what: str) -> str:
+    """The name of a figure's files; points of run folders are all called alike, so the run is named as well."""
+    return as_file(what if subject.network is None else f"{subject.run.folder.name} {what}")
 
 
 def warn(sentence: str | None) -> None:

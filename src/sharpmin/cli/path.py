@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, Setting, as_file, labelled, measuring
+from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring
 from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def path(
         if len(names) != 2:
             raise UsageError(f"a path has two ends: give two checkpoints, not {len(checkpoints)}")
         train, test = curves(setting, alphas, kind)
-    stem = (options or Options()).out / "Figures" / as_file(f"{Path(names[0]).stem} to {Path(names[1]).stem}")
+    named = figure_name(setting.subject, f"{Path(names[0]).stem} to {Path(names[1]).stem}")
+    stem = (options or Options()).out / "Figures" / named
     numbers = {"task": setting.subject.name, "ends": names, "environment": setting.environment}
     write_json(
         stem.with_name(stem.name + ".json"),

@@ -42,7 +42,7 @@ def plan(
     batch_size
         Examples per step, all of which BatchNorm sees together; 10% of the training set by default.
     memory
-        GiB that the process may take; by default nine tenths of what is free, and what it has.
+        GiB that the process may take; by default six tenths of what is free, and what it has.
     epochs
         Passes over the training set; by default those of sharpmin plot.
     train_size

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, as_file, measuring
+from sharpmin.cli.measuring import Options, figure_name, measuring
 from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def plane(
         found = surveyed(setting, asked)
     short = [Path(name).stem for name in names]
     named = {"trajectory": f"{short[0]} to {short[-1]}-trajectory", "lines": f"{short[0]}-lines"}
-    stem = as_file(named.get(kind, f"{' '.join(short)}-plane") + ("-test" if on == "test" else ""))
+    what = named.get(kind, f"{' '.join(short)}-plane") + ("-test" if on == "test" else "")
+    stem = figure_name(setting.subject, what)
     numbers = {"task": setting.subject.name, "asked": asdict(asked), "environment": setting.environment}
     save(found, (options or Options()).out / "Figures" / stem, numbers)
 

@@ -47,7 +47,7 @@ def plot(
     published
         Overlay the authors' curve (C1 to C4).
     """
-    from sharpmin import runtime  # after the arguments are known to be good: torch takes seconds to import
+    from sharpmin.cli.together import settle  # after the arguments are known to be good: torch takes seconds to import
     from sharpmin.console import progress
     from sharpmin.paper import parametric
     from sharpmin.paper.published import figure_3
@@ -63,15 +63,20 @@ def plot(
         points=points,
         evaluation_batch=evaluation_batch,
     )
-    tuned = runtime.tune(threads=options.threads)
-    where = runtime.resolve_device(options.device)
+    place = settle(threads=options.threads, device=options.device)
     authors = figure_3(options.network) if published else None
-    with progress(quiet=options.quiet) as report:
-        split = load(options, progress=report)
+    with progress(quiet=options.quiet or place.group.rank > 0) as report:
+        with place.group.one_after_rank_0():
+            split = load(options, progress=report)
         job = with_large_batch(job, large_batch, examples=len(split.train))
-        environment = runtime.tuned_environment(tuned, device=where)
         numbers, run = parametric.compute(
-            job, split, runs=options.out / "runs", environment=environment, device=where, progress=report
+            job,
+            split,
+            runs=options.out / "runs",
+            environment=place.environment,
+            device=place.device,
+            progress=report,
+            group=place.group,
         )
     draw(numbers, options.out / "Figures", published=authors)
     print(parametric.summary(numbers))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, Setting, as_file, labelled, measuring, row, show
+from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring, row, show
 
 if TYPE_CHECKING:
     from sharpmin.products import Curvature
@@ -94,7 +94,7 @@ def draw_density(setting: Setting, point: str, curvature: "Curvature", *, seed: 
     found = measures.density(curvature, seed=seed, progress=labelled(setting.progress, point))
     run = setting.subject.run
     run.write_lines("density.jsonl", [*run.read_lines("density.jsonl"), row(point, found, setting.environment)])
-    stem = out / "Figures" / f"{as_file(point)}-density"
+    stem = out / "Figures" / figure_name(setting.subject, f"{point}-density")
     figure = plots.density(found, title=f"{setting.subject.name}, {point}")
     plots.save(figure, stem.with_name(stem.name + ".pdf"), stem.with_name(stem.name + ".png"))
     print(f"Plot saved as {stem}.pdf and .png")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sharpmin.progress import Progress
     from sharpmin.sweep.driver import Failure
     from sharpmin.sweep.plan import Planned
+    from sharpmin.training import TrainConfig
 
 SHARES = Group("Workers", sort_key=1)
 PLACE = Group("Where and how", sort_key=2)
@@ -189,14 +190,18 @@ def listed(planned: "Sequence[Planned]") -> None:
     shown = Table("run folder", "data", "seed", "batch x epochs", "measures", "state", box=None)
     for run in planned:
         job = run.trial.job
-        trainings = ", ".join(
-            f"{c.batch_size} x {'until converged' if c.until_converged else c.epochs}" for c in run.trial.configs
-        )
+        trainings = ", ".join(map(in_short, run.trial.configs))
         measures = ", ".join(dict.fromkeys(named(measure)[0] for measure in run.trial.measures))
         shown.add_row(str(run.folder), run.trial.source, str(job.seed), trainings, measures or "-", run.state)
     show(shown)
     complete = sum(run.state == "complete" for run in planned)
     print(f"{complete} of {len(planned)} runs complete")
+
+
+def in_short(config: "TrainConfig") -> str:
+    """A training as a list of runs has it."""
+    epochs = "until converged" if config.until_converged else config.epochs
+    return " + ".join([f"{config.batch_size} x {epochs}", *config.remedies])
 
 
 def conclude(planned: "Sequence[Planned]", failures: "Sequence[Failure]", folder: Path) -> None:

@@ -53,25 +53,26 @@ def train(
     measures
         loss, distance (from the starting point), lambda-max (of the Hessian), noise-scale, metric-2.1; all by default.
     """
-    from sharpmin import runtime  # after the arguments are known to be good: torch takes seconds to import
+    from sharpmin.cli.together import settle  # after the arguments are known to be good: torch takes seconds to import
     from sharpmin.console import progress
     from sharpmin.paper import single
 
     made = config(options, batch_size=batch_size, optimizer=optimizer, momentum=momentum, **chosen(remedies))
     job = single.Single(options.network, options.seed, made, options.train_size)
     asked = single.Watch(monitor_every, monitor_share, monitor_examples, tuple(measures or NAMES))
-    tuned = runtime.tune(threads=options.threads)
-    where = runtime.resolve_device(options.device)
-    with progress(quiet=options.quiet) as report:
-        split = load(options, progress=report)
+    place = settle(threads=options.threads, device=options.device)
+    with progress(quiet=options.quiet or place.group.rank > 0) as report:
+        with place.group.one_after_rank_0():
+            split = load(options, progress=report)
         state, run = single.compute(
             job,
             split,
             runs=options.out / "runs",
-            environment=runtime.tuned_environment(tuned, device=where),
+            environment=place.environment,
             watch=asked if monitor else None,
-            device=where,
+            device=place.device,
             progress=report,
+            group=place.group,
         )
     print(summary(state.history[-1]))
     print(f"Run folder: {run.folder}")

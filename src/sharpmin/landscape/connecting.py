@@ -30,8 +30,9 @@ from sharpmin.landscape.curves import (
     straight,
     training_policy,
 )
+from sharpmin.losses import check_depends
 from sharpmin.measures.gradient_samples import Shuffled, on
-from sharpmin.objective import Objective, check_depends
+from sharpmin.objective import Objective
 from sharpmin.progress import Progress, silent
 from sharpmin.randomness import RandomStream
 

@@ -51,7 +51,7 @@ def solve_keeping(
         config: of the training, with a fixed number of epochs where iterates are asked for.
         epochs: whose iterates are kept.
         after_step: of the training; not called where it is carried out once more.
-        how: device and progress.
+        how: device, progress and group.
 
     """
     files = {epoch: file_of(epoch, config) for epoch in epochs if 0 < epoch < config.epochs}
@@ -67,7 +67,7 @@ def solve_keeping(
     if absent and passed:
         solve(run, REPLAY, model, split, replace(config, epochs=absent[-1]), after_epoch=keep, **how)
     for leftover in run.folder.glob(f"{REPLAY}.*"):
-        leftover.unlink()
+        leftover.unlink(missing_ok=True)
     return solve(run, SOLUTION, model, split, config, after_epoch=keep, after_step=after_step, **how)
 
 

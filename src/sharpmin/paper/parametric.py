@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpmin.data import Examples, Split
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.landscape.paths import Kind, Path, check_kind, default_alphas, interpolate
 from sharpmin.memory import check_fits
@@ -123,6 +124,7 @@ def compute(
     environment: dict[str, Any],
     device: torch.device | str = "cpu",
     progress: Progress = silent,
+    group: Group = ALONE,
 ) -> tuple[ParametricPlot, Run]:
     """Train what is not yet trained, evaluate what is not yet evaluated, and collect the numbers.
 
@@ -133,6 +135,7 @@ def compute(
         environment: recorded with the run.
         device: where to compute.
         progress: told how far each part is.
+        group: processes that do it together.
 
     Returns:
         The numbers, and the run folder they lie in.
@@ -147,13 +150,20 @@ def compute(
     model = starting_point(job, split, run)
     large_batch = max(job.small_batch.batch_size, job.large_batch.batch_size)
     if not all((run.folder / f"{name}.safetensors").exists() for name in (SMALL, LARGE)):
-        check_fits(model, split.train.inputs[0], large_batch, available=memory_on(device), flag="--large-batch")
+        check_fits(
+            model,
+            split.train.inputs[0],
+            large_batch,
+            available=memory_on(device),
+            processes=group.size,
+            flag="--large-batch",
+        )
     solutions = {
-        name: solve(run, name, network(job, split), split, config, device=device, progress=progress)
+        name: solve(run, name, network(job, split), split, config, device=device, progress=progress, group=group)
         for name, config in ((SMALL, job.small_batch), (LARGE, job.large_batch))
     }
     thetas = [layout(model).flatten(solutions[name].weights) for name in (SMALL, LARGE)]
-    rows = evaluate(run, job, split, model, *thetas, device=device, progress=progress)
+    rows = evaluate(run, job, split, model, *thetas, device=device, progress=progress, group=group)
     return collect(job, data, rows, solutions, began_in), run
 
 
@@ -218,6 +228,7 @@ def solve(
     progress: Progress,
     after_step: Callable[[int], object] | None = None,
     after_epoch: Callable[[State], object] = lambda state: None,
+    group: Group = ALONE,
 ) -> State:
     """One minimizer: read from the run folder, or trained on from its last checkpoint, or from the model as it is.
 
@@ -244,6 +255,7 @@ def solve(
         after_step=after_step,
         progress=progress,
         label=f"{name.replace('_', ' ')} {config.batch_size}",
+        group=group,
     )
     run.save_state(name, state, finished=True)
     return state
@@ -267,12 +279,13 @@ def evaluate(
     *,
     device: torch.device | str,
     progress: Progress,
+    group: Group = ALONE,
 ) -> list[dict[str, float]]:
     """The rows of the curve; each is kept as soon as it is computed."""
     name = rows_of(job)
     rows = run.read_lines(name)
     alphas = default_alphas(job.points)
-    measure = measurer(model, split, batch_size=job.evaluation_batch, device=device)
+    measure = measurer(model, split, batch_size=job.evaluation_batch, device=device, group=group)
     for alpha in alphas[len(rows) :]:
         began = time.perf_counter()
         point = measure(alpha, interpolate(theta_small, theta_large, alpha, kind=job.path))
@@ -289,12 +302,12 @@ def rows_of(job: Job) -> str:
 
 
 def measurer(
-    model: nn.Module, split: Split, *, batch_size: int, device: torch.device | str
+    model: nn.Module, split: Split, *, batch_size: int, device: torch.device | str, group: Group = ALONE
 ) -> Callable[[float, Tensor], Point]:
     """A function that gives the point of the curve at (alpha, theta); always in float32."""
 
     def objective(examples: Examples) -> Objective:
-        return Objective(model, examples, batch_norm="batch", batch_size=batch_size, device=device)
+        return Objective(model, examples, batch_norm="batch", batch_size=batch_size, device=device, group=group)
 
     train_set, test_set = objective(split.train), objective(split.test)
 

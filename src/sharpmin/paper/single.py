@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpmin.data import Split, subset
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
 from sharpmin.memory import check_fits
 from sharpmin.monitor import Monitor
@@ -115,6 +116,7 @@ def compute(
     iterates: Sequence[int] = (),
     device: torch.device | str = "cpu",
     progress: Progress = silent,
+    group: Group = ALONE,
 ) -> tuple[State, Run]:
     """Train what is not yet trained; `split` is already cut to `job.train_size`.
 
@@ -127,6 +129,7 @@ def compute(
         iterates: epochs after which the weights are kept, of a fixed number of them.
         device: where to compute.
         progress: told how far it is.
+        group: processes that share the work out.
 
     Returns:
         The final state, and the run folder it lies in.
@@ -136,6 +139,10 @@ def compute(
 
     """
     check(job.config, examples=len(split.train), shape=split.train.inputs.shape[1:])
+    if watch and group.size > 1:
+        raise UsageError(
+            "a monitor decides by the clock, which is not the same for all processes: train in one process"
+        )
     model = build(job.network, seed=job.seed, shape=split.train.inputs.shape[1:], classes=split.classes)
     run = open_run(runs, job.network, settings(job, described(split), torch.device(device)))
     run.note_environment(environment)
@@ -146,10 +153,12 @@ def compute(
         model.load_state_dict(run.load(START)[0])
     if not (run.folder / f"{SOLUTION}.safetensors").exists():
         needed = job.config.batch_size
-        check_fits(model, split.train.inputs[0], needed, available=memory_on(device), flag="--batch-size")
+        check_fits(
+            model, split.train.inputs[0], needed, available=memory_on(device), processes=group.size, flag="--batch-size"
+        )
     after_step = None if watch is None else watching(model, split, job, watch, run=run, device=device)
     state = solve_keeping(
-        run, model, split, job.config, iterates, after_step=after_step, device=device, progress=progress
+        run, model, split, job.config, iterates, after_step=after_step, device=device, progress=progress, group=group
     )
     return state, run
 

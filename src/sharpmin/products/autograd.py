@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from sharpmin.objective import Objective, check_depends
+from sharpmin.losses import check_depends
+from sharpmin.objective import Objective
 from sharpmin.products.outputs import at_outputs, pull_back
 
 Named = Mapping[str, Tensor]

@@ -28,7 +28,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sharpmin.errors import UsageError
-from sharpmin.objective import Objective, check_examples
+from sharpmin.measurement import check_examples
+from sharpmin.objective import Objective
 from sharpmin.products import autograd
 from sharpmin.products.autograd import Share
 from sharpmin.products.outputs import Opaque
@@ -163,34 +164,48 @@ class Curvature:
         """The product by the first exact method that works, which is remembered."""
         exact: tuple[Method, ...] = ("forward-over-reverse", "double-backward")
         for method in ("blocked", *exact) if can_tape(self.objective) else exact:
-            try:
-                result = self._by(method, v)
-            except (Opaque, RuntimeError) as error:
-                if not may_pass_over(method, error):
-                    raise
-                self.passed_over[method] = str(error).splitlines()[0]
-            else:
+            own = self._tried(method, v)
+            reasons = self.objective.group.collect(own if isinstance(own, str) else "")
+            if not (isinstance(own, str) or any(reasons)):
                 self.method = method
-                return result
+                return self._mean(*own)
+            self.passed_over[method] = next(filter(None, reasons))
         tried = "; ".join(f"{method}: {why}" for method, why in self.passed_over.items())
         raise UsageError(f'no exact product works here ({tried}): method="finite-differences" needs only gradients')
 
+    def _tried(self, method: Method, v: Named) -> tuple[Tensor, int] | str:
+        """What this process's batches add to the product, or why the method cannot say."""
+        try:
+            return self._own(method, v)
+        except (Opaque, RuntimeError) as error:
+            if not may_pass_over(method, error):
+                raise
+            return str(error).splitlines()[0]
+
     def _by(self, method: Method, v: Named) -> Tensor:
         """The product [n]."""
-        if method == "finite-differences":
-            return self._differences(v)
+        return self._differences(v) if method == "finite-differences" else self._mean(*self._own(method, v))
+
+    def _own(self, method: Method, v: Named) -> tuple[Tensor, int]:
+        """What this process's batches add to the product, summed, and their examples."""
         by_autograd = BY_AUTOGRAD.get((self.matrix, method))
         total, examples = torch.zeros(self.size, dtype=self.dtype, device=self.device), 0
         for share in self._taped(v) if by_autograd is None else self._each(by_autograd, v):
             total += torch.cat([part.reshape(-1).to(self.dtype) for part in share.sums])
             examples += share.examples
+        return total, examples
+
+    def _mean(self, total: Tensor, examples: int) -> Tensor:
+        """The product [n] from what each process's batches add to it."""
+        group = self.objective.group
+        examples = sum(group.collect(examples))
         check_examples(examples)
-        return total.div_(examples)
+        return group.add_(total).div_(examples)
 
     def _each(self, on_batch: OnBatch, v: Named) -> Iterator[Share]:
         """What each batch adds. Attention is computed step by step: its fused kernels have no second derivative."""
         random = RandomStream(self.device)
-        for batch in random.through(self.objective.batches()):
+        for batch in random.through(self.objective.batches(own=True)):
             with random, sdpa_kernel(SDPBackend.MATH):
                 share = on_batch(self.objective, self.weights, v, batch)
             yield share
@@ -201,7 +216,7 @@ class Curvature:
             yield from (tape.product(v) for tape in self._tapes)
             return
         random, tapes, gauss_newton = RandomStream(self.device), list[Tape](), self.matrix == "gauss-newton"
-        for batch in random.through(self.objective.batches()):
+        for batch in random.through(self.objective.batches(own=True)):
             with random:
                 tape = Tape(self.objective, self.weights, set(self.names), batch, gauss_newton=gauss_newton)
             yield tape.product(v)

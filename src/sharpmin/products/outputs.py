@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from sharpmin.errors import UsageError
-from sharpmin.objective import Objective, check_depends
+from sharpmin.losses import check_depends
+from sharpmin.objective import Objective
 
 
 class Opaque(UsageError):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.objective import Precision
 
 
@@ -21,9 +22,15 @@ class Gradient(Protocol):
 
 
 def mean_gradient(
-    network: nn.Module, inputs: Tensor, targets: Tensor, share: float = 1.0, *, precision: Precision = "float32"
+    network: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    share: float = 1.0,
+    *,
+    precision: Precision = "float32",
+    group: Group = ALONE,
 ) -> tuple[Tensor, Tensor]:
-    """Add `share` times the gradient of the mean cross-entropy.
+    """Add `share` times the gradient of the mean cross-entropy; of several processes, each the part of its examples.
 
     Example:
         >>> model, x, y = nn.Linear(4, 3), torch.rand(8, 4), torch.zeros(8, dtype=torch.int64)
@@ -32,10 +39,11 @@ def mean_gradient(
         True
 
     """
+    (inputs, weight), (targets, _) = group.share(inputs), group.share(targets)
     if inputs.dim() == 4:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         logits = network(inputs)
-    loss = F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets)
+    loss = F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets) * weight
     loss.backward(torch.full_like(loss, share))
-    return loss.detach(), (logits.detach().argmax(1) == targets).sum()
+    return loss.detach(), (logits.detach().argmax(1) == targets).sum() * (weight > 0)

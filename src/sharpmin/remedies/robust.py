@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
 from sharpmin.remedies.gradient import Gradient
 
@@ -40,13 +41,23 @@ class Robust:
 
 
 def robust_gradient(
-    gradient: Gradient, inputs: Tensor, targets: Tensor, share: float = 1.0, *, epsilon: float, clean: float
+    gradient: Gradient,
+    inputs: Tensor,
+    targets: Tensor,
+    share: float = 1.0,
+    *,
+    epsilon: float,
+    clean: float,
+    group: Group = ALONE,
 ) -> tuple[Tensor, Tensor]:
-    """Add `share` times the gradient of the mixed loss; give the loss and the hits of the inputs as they are."""
+    """Add `share` times the gradient of the mixed loss; give the loss and the hits of the inputs as they are.
+
+    Of several processes each knows a part of the inputs' slope: the sum is that of the whole batch.
+    """
     nominal = inputs.detach().requires_grad_()
     found = gradient(nominal, targets, share * clean)
     assert nominal.grad is not None
-    gradient(worst(inputs, nominal.grad, epsilon=epsilon), targets, share * (1 - clean))
+    gradient(worst(inputs, group.add_(nominal.grad), epsilon=epsilon), targets, share * (1 - clean))
     return found
 
 
