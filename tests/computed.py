@@ -8,7 +8,6 @@ from torch import nn
 
 from cases import F64, examples, random, shallow
 from sharpmin.distributed.group import ALONE, Group
-from sharpmin.distributed.launch import launched
 from sharpmin.distributed.world import join, leave
 from sharpmin.losses import classification
 from sharpmin.measures import sharpness, spectrum
@@ -100,6 +99,6 @@ def everything(group: Group = ALONE) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    world = join(launched())
+    world = join()
     torch.save(everything(world), Path(sys.argv[1]) / f"{world.rank}.pt")
     leave()

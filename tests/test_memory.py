@@ -114,5 +114,13 @@ def test_where_nothing_fits_no_batch_is_offered():
     assert refused(1, 2**20).endswith("no batch would fit: free some memory")
 
 
+def test_processes_share_a_batch_and_what_fits():
+    model, example, free = build("C1", seed=0), torch.rand(3, 32, 32), 2 * 2**30
+    fits = estimate(model, example).fits(free)
+    check_fits(model, example, 2 * fits, available=free, flag="", processes=2)
+    with pytest.raises(SharpminError, match=f"free for each process; --large-batch {2 * fits} would fit"):
+        check_fits(model, example, 3 * fits, available=free, flag="--large-batch", processes=2)
+
+
 def test_an_unknown_limit_stops_nobody():
     check_fits(build("F1", seed=0), torch.rand(1, 28, 28), 10**9, available=None, flag="")

@@ -75,6 +75,14 @@ def test_available_memory_is_within_the_machines():
     assert 0 < runtime.available_memory() <= total
 
 
+def test_processes_that_torchrun_started_here_share_the_memory(monkeypatch):
+    alone = runtime.available_memory()
+    names = {"RANK": 0, "WORLD_SIZE": 8, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 4, "TORCHELASTIC_RUN_ID": "test"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, str(value))
+    assert runtime.available_memory() == pytest.approx(alone / 4, rel=0.3)
+
+
 def test_the_environment_names_what_numbers_depend_on():
     found = runtime.tuned_environment(runtime.Tuned(2, "kept"), device=torch.device("cpu"))
     assert found["torch"] == torch.__version__

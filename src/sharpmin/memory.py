@@ -109,22 +109,33 @@ def batch_of(example: Tensor, count: int = 1) -> Tensor:
     return batch.contiguous(memory_format=torch.channels_last) if batch.dim() == 4 else batch
 
 
-def check_fits(model: nn.Module, example: Tensor, batch_size: int, *, available: int | None, flag: str) -> None:
+def check_fits(
+    model: nn.Module, example: Tensor, batch_size: int, *, available: int | None, flag: str, processes: int = 1
+) -> None:
     """Raise before a training that this machine's memory cannot hold, and say what would fit.
+
+    Args:
+        model: the network.
+        example: one input, without the batch.
+        batch_size: examples of a step.
+        available: bytes that each process can use; None where there is no telling.
+        flag: of the command line, that sets the batch size.
+        processes: that share a batch out.
 
     Raises:
         SharpminError: the estimate is above what is available.
 
     """
     per_example = 0 if available is None else WORKING * saved_per_example(model, example)
-    if available is None or fixed(model) + batch_size * per_example <= available:
+    part = -(-batch_size // processes)
+    if available is None or fixed(model) + part * per_example <= available:
         return
     memory = estimate(model, example)
-    needed = memory.needed(batch_size, memory.chosen(batch_size, available))
+    needed = memory.needed(part, memory.chosen(part, available))
     if needed > available:
-        fits = memory.fits(available)
+        fits = memory.fits(available) * processes
         raise SharpminError(
             f"out of memory: a batch of {batch_size} needs about {needed / 2**30:.1f} GiB and "
-            f"{available / 2**30:.1f} GiB are free; "
+            f"{available / 2**30:.1f} GiB are free{' for each process' if processes > 1 else ''}; "
             + (f"{flag} {fits} would fit" if fits else "no batch would fit: free some memory")
         )

@@ -213,6 +213,7 @@ class Objective:
 
     def pieces(self, theta: Tensor) -> dict[str, Tensor]:
         """The named weights at theta [n]: detached views of it, on the device."""
+        self.group.check_same(theta)
         return self.layout.unflatten(theta.detach().to(self.device))
 
     def at(self, weights: Mapping[str, Tensor], *, plain: bool = False) -> Swapped:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from sharpmin.distributed.launch import launched
 from sharpmin.errors import UsageError
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc, malloc.h
@@ -91,7 +92,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def available_memory() -> int | None:
-    """Bytes of memory this process can still use: what the kernel has for it, and what its allocator keeps free."""
+    """Bytes of memory this process can still use: what the kernel has for it, and what its allocator keeps free.
+
+    Processes that torchrun started on one machine share what the kernel has.
+    """
     limits = []
     try:
         with open("/proc/meminfo") as lines:
@@ -101,7 +105,7 @@ def available_memory() -> int | None:
             limits.append(int(limit.read()) - int(current.read()))
     except (OSError, KeyError, ValueError):
         pass  # not Linux, or no limit ("max")
-    return min(limits) + freed_memory() if limits else None
+    return min(limits) // launched().local_size + freed_memory() if limits else None
 
 
 class Mallinfo2(ctypes.Structure):

@@ -121,6 +121,8 @@ def settings_of(folder: Path, points: Mapping[str, str] = REGIMES) -> dict[str, 
     """
     if not (folder / "settings.json").exists():
         raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin plot made")
+    if points is REGIMES and points_of(folder) is SINGLE:
+        raise RunError(f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot")
     missing = [name for name in points.values() if not (folder / f"{name}.safetensors").exists()]
     if missing:
         verb = "train" if points is SINGLE else "plot"

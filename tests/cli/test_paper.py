@@ -18,7 +18,7 @@ def test_the_list_names_every_table_and_figure(command, capsys):
 
 def test_the_commands_of_the_list_exist():
     for entry in CONTENTS:
-        for verb, sub in re.findall(r"sharpmin ([\w-]+)(?: ([\w-]+))?", entry.command or ""):
+        for verb, sub in re.findall(r"sharpmin ([\w-]+)(?: ([\w-]+))?", entry.command):
             assert verb in app, verb
             assert verb != "paper" or sub in app["paper"], sub
 
@@ -50,3 +50,10 @@ def test_performance(capsys):
     assert "it is 2 times as fast" in capsys.readouterr().out
     assert run([*command.split(), "--small-iterations", "4000"]) == 2
     assert "together, or neither" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["tables", "paper distances", "paper training-curves", "report"])
+def test_a_single_training_is_no_pair(verb, tmp_path, capsys):
+    (tmp_path / "settings.json").write_text('{"network": "F1", "config": {}}')
+    assert run([*verb.split(), str(tmp_path)]) == 1
+    assert "is a single training and has no two minimizers" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -63,23 +64,21 @@ def test_a_verb_for_one_process_says_so(started, capsys):
     assert "report runs in one process: start it without torchrun" in capsys.readouterr().err
 
 
-def torchrun(out, **how):
+def torchrun(out):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "sharpmin", *JOB.split()]
-    return subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True, **how)
+    return subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True)
 
 
 def process_of(rank, parent):
     """The process of a rank among the children of torchrun."""
     children = subprocess.check_output(["pgrep", "-P", str(parent)], text=True).split()
-    return next(int(c) for c in children if f"\0RANK={rank}\0" in open(f"/proc/{c}/environ").read())
+    return next(int(child) for child in children if f"\0RANK={rank}\0" in Path(f"/proc/{child}/environ").read_text())
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="needs Linux")
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_process_that_dies_ends_the_job_and_the_same_command_goes_on_to_the_same_bits(tmp_path, rank):
-    job = torchrun(tmp_path / "killed")
-    while not list(tmp_path.glob("killed/runs/*/small_batch.checkpoint.safetensors")):
+def kill(rank, name, out):
+    """Start the job, and kill a process of it when that file of the run is there."""
+    job = torchrun(out)
+    while not list(out.glob(f"runs/*/{name}")):
         assert job.poll() is None
         time.sleep(0.01)
     os.kill(process_of(rank, job.pid), signal.SIGKILL)
@@ -88,13 +87,22 @@ def test_a_process_that_dies_ends_the_job_and_the_same_command_goes_on_to_the_sa
     (told,) = [line for line in said.splitlines() if line.startswith("sharpmin: ")]
     assert "another" in told
     assert "the same command goes on from there" in told
-    assert not list(tmp_path.glob("killed/runs/*/large_batch.safetensors"))
 
-    for out in ("killed", "whole"):
-        job = torchrun(tmp_path / out)
-        assert job.communicate()[1] is not None
-        assert job.returncode == 0
-    (killed,), (whole,) = tmp_path.glob("killed/runs/*"), tmp_path.glob("whole/runs/*")
+
+def finish(out):
+    job = torchrun(out)
+    job.communicate()
+    assert job.returncode == 0
+    return next(out.glob("runs/*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="needs Linux")
+def test_a_process_that_dies_ends_the_job_and_the_same_command_goes_on_to_the_same_bits(tmp_path):
+    kill(1, "small_batch.checkpoint.safetensors", tmp_path / "killed")
+    kill(0, "large_batch.checkpoint.safetensors", tmp_path / "killed")
+    killed = finish(tmp_path / "killed")
+    whole = finish(tmp_path / "whole")
     for name in ("small_batch", "large_batch"):
         assert same_bits(Run(killed).load(name)[0], Run(whole).load(name)[0])
     assert {p.name for p in (tmp_path / "killed" / "Figures").iterdir()} == {"F1.json", "F1.pdf", "F1.png"}

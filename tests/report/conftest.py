@@ -1,6 +1,7 @@
 """A page of everything: hand-written runs, and what the verbs leave of a tiny task."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -12,6 +13,10 @@ from sharpmin import report as reports
 from sharpmin.cli import run
 from sharpmin.monitor import Monitor
 
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,800"),
+)
 TASK = """
 import torch
 from torch import nn
@@ -79,3 +84,23 @@ def report(measured, tmp_path_factory):
     file = folder / "report.html"
     reports.write([*made, *sorted(measured.glob("Figures/*.json")), measured / "watched.jsonl"], file)
     return file
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """A browser whose downloads are in `chromium.downloads`."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    places = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if None in places:
+        pytest.skip("chromium or chromedriver is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = places[0]
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(places[1]))
+    driver.downloads = tmp_path_factory.mktemp("downloads")
+    where = {"behavior": "allow", "downloadPath": str(driver.downloads)}
+    driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
+    yield driver
+    driver.quit()

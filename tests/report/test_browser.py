@@ -4,7 +4,6 @@ import base64
 import csv
 import json
 import re
-import shutil
 import time
 
 import pytest
@@ -12,33 +11,9 @@ import pytest
 from report.test_page import TABS, data
 
 pytestmark = pytest.mark.browser
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,800"),
-)
 PATIENCE = 20.0  # seconds
 TEXT_ON_SCREEN = """(svg) => parseFloat(getComputedStyle(svg.querySelector('text')).fontSize)
     * svg.clientWidth / svg.viewBox.baseVal.width"""
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """A browser whose downloads are in `chromium.downloads`."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    places = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in places:
-        pytest.skip("chromium or chromedriver is not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = places[0]
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(places[1]))
-    driver.downloads = tmp_path_factory.mktemp("downloads")
-    where = {"behavior": "allow", "downloadPath": str(driver.downloads)}
-    driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from report.made import SHARP, point, run_folder, runs
 from sharpmin import report as reports
 from sharpmin.report.page import embedded, page
 
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "img"}
 TABS = [
     *("path", "sharpness", "accuracy", "spectrum", "noise"),
     *("planes", "connections", "monitor", "training", "settings"),

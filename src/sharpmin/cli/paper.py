@@ -34,8 +34,9 @@ def contents(*, listed: Annotated[bool, Parameter(name="--list", negative="")] =
 
     shown = Table("", "shows", "command", box=None)
     for entry in CONTENTS:
-        shown.add_row(entry.name, entry.shows, entry.command or "none yet")
+        shown.add_row(entry.name, entry.shows, entry.command)
     show(shown)
+    print("All of them that can be made here, and one page of them: sharpmin paper all")
 
 
 @paper_app.command

@@ -51,7 +51,7 @@ def settle(*, threads: int | None, device: str) -> Place:
     if threads is None and launch.local_size > 1:
         threads = max(1, runtime.available_processors() // launch.local_size)
     tuned = runtime.tune(threads=threads)
-    group = join(launch)
+    group = join()
     where = runtime.resolve_device(device)
     environment = runtime.tuned_environment(tuned, device=where)
     together = {"processes": group.size} if group.size > 1 else {}

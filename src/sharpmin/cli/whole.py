@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from cyclopts import Parameter
 
+from sharpmin.cli.appendix_e import remedies
 from sharpmin.cli.figures import batch_sizes, sharpness_along, warm_start
 from sharpmin.cli.reproducing import PLACE, RECIPE, Reproduction, carried_out, command, extent
-from sharpmin.cli.sweep import Engine
+from sharpmin.cli.sweep import Engine, device_of, shares
 from sharpmin.errors import RunError, SharpminError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def everything(
     workers: Annotated[int | None, Parameter(group=PLACE)] = None,
     threads: Annotated[int | None, Parameter(group=PLACE)] = None,
     gpus: Annotated[float, Parameter(group=PLACE)] = 0,
+    slurm: Annotated[list[str] | None, Parameter(group=PLACE, consume_multiple=True, negative="")] = None,
     out: Annotated[Path, Parameter(group=PLACE)] = Path(),
     device: Annotated[str | None, Parameter(group=PLACE)] = None,
     quiet: Annotated[bool, Parameter(group=PLACE, negative="")] = False,
@@ -86,6 +88,8 @@ def everything(
         Processor threads of a run; locally the processors divided by the workers.
     gpus
         GPUs of a run on ray or slurm.
+    slurm
+        Options of sbatch, such as partition=gpu time=12:00:00.
     out
         Folder for Figures/ and runs/.
     device
@@ -97,6 +101,7 @@ def everything(
     from sharpmin.paper.recipes import RECIPES, recipe
 
     Budget.parse(budget)  # before anything is fetched
+    shares(1, engine=engine, workers=workers, threads=threads, device=device_of(device, gpus=gpus, engine=engine))
     chosen = [recipe(name).network for name in networks or RECIPES]
     same = Reproduction(
         network=" ".join(networks or ()),
@@ -108,6 +113,7 @@ def everything(
         workers=workers,
         threads=threads,
         gpus=gpus,
+        slurm=slurm,
         out=out,
         device=device,
         quiet=quiet,
@@ -218,7 +224,7 @@ def of_runs(step: Step, options: Reproduction, trials: "Sequence[Trial]", left: 
 
 
 def figure(verb: Callable[..., None], name: str, step: Step, options: Reproduction) -> "Part":
-    """A figure of many runs by its own verb, which leaves its numbers and its picture."""
+    """A figure or table of many runs by its own verb, which leaves its numbers."""
     from sharpmin.report.entries import Part
     from sharpmin.runs import read_json
 
@@ -234,4 +240,5 @@ STEPS = (
     Step(("Figure 5",), partial(figure, warm_start, "warm-start")),
     Step(("Figure 6",), partial(figure, sharpness_along, "sharpness-along")),
     Step(("Figure 7",), partial(along, "arc")),
+    Step(("Appendix E",), partial(figure, remedies, "remedies")),
 )

@@ -95,6 +95,14 @@ class Group:
         found: list[Any] = [(row[0] * self.size + rank, *row[1:]) for rank, own in ranks for row in own]
         return sorted(found, key=lambda row: row[0])
 
+    def check_same(self, tensor: Tensor) -> None:
+        """Raise a RunError unless all processes have a tensor of the same bits, as a sum over its bytes can tell."""
+        if self.size > 1 and len(set(self.collect(int(tensor.detach().contiguous().view(torch.uint8).sum())))) > 1:
+            raise RunError(
+                "the processes of this job ask for f at different weights: each must do the same in the same order, on "
+                "processors of one kind; the same command in one process needs no agreement"
+            )
+
     def first(self, thing: T) -> T:
         """What rank 0 has."""
         return self.collect(thing)[0]

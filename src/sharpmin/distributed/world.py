@@ -29,8 +29,14 @@ def world() -> Group:
     return _joined[0][0] if _joined else ALONE
 
 
-def join(launch: Launch) -> Group:
-    """Meet the other processes of the job, once; the world from then on."""
+def join(launch: Launch | None = None) -> Group:
+    """Meet the other processes of the job, once; the world from then on.
+
+    Args:
+        launch: who this is; by default what torchrun says.
+
+    """
+    launch = launched() if launch is None else launch
     if launch.size == 1 or _joined:
         return world()
     store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))

@@ -10,13 +10,13 @@ class Entry:
     Attributes:
         name: as the paper numbers it.
         shows: what it holds.
-        command: that makes it; None where there is none yet.
+        command: that makes it.
 
     """
 
     name: str
     shows: str
-    command: str | None
+    command: str
 
 
 CONTENTS = (

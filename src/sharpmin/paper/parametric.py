@@ -150,7 +150,14 @@ def compute(
     model = starting_point(job, split, run)
     large_batch = max(job.small_batch.batch_size, job.large_batch.batch_size)
     if not all((run.folder / f"{name}.safetensors").exists() for name in (SMALL, LARGE)):
-        check_fits(model, split.train.inputs[0], large_batch, available=memory_on(device), flag="--large-batch")
+        check_fits(
+            model,
+            split.train.inputs[0],
+            large_batch,
+            available=memory_on(device),
+            processes=group.size,
+            flag="--large-batch",
+        )
     solutions = {
         name: solve(run, name, network(job, split), split, config, device=device, progress=progress, group=group)
         for name, config in ((SMALL, job.small_batch), (LARGE, job.large_batch))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sharpmin.paper.inputs import titled
+
 Row = dict[str, Any]
 
 
@@ -36,8 +38,7 @@ class Provenance:
     @property
     def title(self) -> str:
         """Network, data, epochs and the number of trials."""
-        made_up = " (made up, not real data)" if self.data["synthetic"] else ""
-        return f"{self.network} on {self.data['name']}{made_up}, {self.epochs} epochs, n = {len(self.seeds)}"
+        return f"{self.network} on {titled(self.data)}, {self.epochs} epochs, n = {len(self.seeds)}"
 
     @property
     def note(self) -> str:

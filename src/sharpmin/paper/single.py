@@ -153,7 +153,9 @@ def compute(
         model.load_state_dict(run.load(START)[0])
     if not (run.folder / f"{SOLUTION}.safetensors").exists():
         needed = job.config.batch_size
-        check_fits(model, split.train.inputs[0], needed, available=memory_on(device), flag="--batch-size")
+        check_fits(
+            model, split.train.inputs[0], needed, available=memory_on(device), processes=group.size, flag="--batch-size"
+        )
     after_step = None if watch is None else watching(model, split, job, watch, run=run, device=device)
     state = solve_keeping(
         run, model, split, job.config, iterates, after_step=after_step, device=device, progress=progress, group=group

@@ -13,7 +13,7 @@ from sharpmin.paper.published import PublishedCurve, figure_3, published
 from sharpmin.report.blocks import Figure, Numbers, Picture, Table, table
 from sharpmin.report.evidence import metric_2_1
 from sharpmin.report.gathering import gather
-from sharpmin.report.pictures import picture
+from sharpmin.report.many_runs import many_runs
 from sharpmin.report.sections import accuracy, path, sharpness, training
 from sharpmin.report.spread import spread
 from sharpmin.report.story import Story
@@ -30,7 +30,7 @@ class Part:
         entries: their names in `sharpmin.paper.contents`.
         network: of the paper.
         runs: run folders that differ only in the seed.
-        figure: the numbers of a figure of many runs, as `sharpmin paper` saved them, its picture beside.
+        figure: the numbers of a figure or table of many runs, as `sharpmin paper` saved them.
         scaled: what is less than in the recipe, a sentence; empty where nothing is.
         problem: why there is nothing.
 
@@ -51,7 +51,7 @@ def blocks(entry: str, part: Part) -> list[Numbered]:
         RunError: a run folder or a file cannot be read, or holds nothing of the entry.
 
     """
-    found = OF_RUNS[entry](gather(part.runs), part) if part.figure is None else [picture(part.figure)]
+    found = OF_RUNS[entry](gather(part.runs), part) if part.figure is None else [many_runs(part.figure)]
     made = [named(block, entry, part) for block in found]
     if not made:
         raise RunError(f"nothing of it was measured in {', '.join(folder.name for folder in part.runs)}")

@@ -62,6 +62,10 @@ def trial(folder: Path) -> Trial:
         raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin made")
     settings = read_json(settings_file)
     with readable(settings_file):
+        if "config" in settings:
+            raise RunError(
+                f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot"
+            )
         ours, name, points = identified(settings)
     rows = {kind: lines(folder / f"{kind}.jsonl", needs) for kind, needs in NEEDED.items()}
     points = points or tuple(dict.fromkeys(row["minimizer"] for found in rows.values() for row in found))

@@ -23,6 +23,19 @@ from sharpmin.subjects import are_made_up
 
 PAIRS = "Table 3"
 """The entry whose runs the verdict is of."""
+CLAIMS = {
+    "Figure 2": "large-batch training does not overfit: its test accuracy does not rise and then fall. Printed as "
+    "curves.",
+    "Figure 4": "above a threshold, near 15,000 for F2 and 500 for C1, accuracy falls and sharpness rises. Printed as "
+    "curves.",
+    "Figure 5": "started after a few small-batch epochs, large-batch training does not generalise better and stays "
+    "sharp; after more of them accuracy improves and sharpness drops. Printed as curves.",
+    "Figure 6": "at large losses both are about equally sharp; as the loss falls, sharpness rises in large-batch "
+    "training, and in small-batch training it stays and then falls. Printed as curves.",
+    "Figure 7": "printed as curves, of which no numbers were published.",
+    "Appendix E": "augmentation and conservative training help accuracy, robust training does not, and the minimizers "
+    "stay sharp.",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,11 @@ class Chapter:
     def key(self) -> str:
         """Of its address on the page."""
         return self.entry.name.lower().replace(" ", "-").replace(".", "-")
+
+    @property
+    def claim(self) -> str:
+        """What the paper says of it, where it printed no numbers."""
+        return CLAIMS.get(self.entry.name, "")
 
     @property
     def standing(self) -> str:
@@ -89,7 +107,7 @@ def page(parts: Sequence[Part], skipped: Sequence[tuple[str, str]], *, command: 
         skipped=skipped,
         command=command,
         verdicts=list(verdicts(parts)),
-        scaled=list(dict.fromkeys(part.scaled for part in parts if part.scaled)),
+        scaled=any(part.scaled for part in parts),
         made_up=MADE_UP if any(map(is_made_up, parts)) else "",
         version=version("sharpmin"),
         style=Markup(text("page.css")),
@@ -120,7 +138,8 @@ def lead(part: Part) -> str:
     if not part.runs:
         return "; ".join(filter(None, [part.network, part.scaled]))
     data = read_json(part.runs[0] / "settings.json")["data"]
-    trials = f"{len(part.runs)} {'trial' if len(part.runs) == 1 else 'trials'}"
+    names = ", ".join(folder.name for folder in part.runs)
+    trials = f"{len(part.runs)} {'trial' if len(part.runs) == 1 else 'trials'} ({names})"
     return "; ".join(filter(None, [f"{part.network} on {titled(data)}, {trials}", part.scaled]))
 
 
