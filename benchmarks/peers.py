@@ -69,10 +69,21 @@ class Sizes:
     products: int = 30
     tol: float = 1e-3
     batch: int = 256
+    iterations: int = metric.ITERATIONS
     matmuls: tuple[int, ...] = (2048, 3072)
 
 
-QUICK = Sizes(images=32, curvature_images=16, points=3, plane_points=3, products=6, tol=1e-2, batch=8, matmuls=(256,))
+QUICK = Sizes(
+    images=32,
+    curvature_images=16,
+    points=3,
+    plane_points=3,
+    products=6,
+    tol=1e-2,
+    batch=8,
+    iterations=2,
+    matmuls=(256,),
+)
 
 
 def work(task: str, side: str, network: str, sizes: Sizes, steps: int = 0) -> Row:
@@ -83,7 +94,7 @@ def work(task: str, side: str, network: str, sizes: Sizes, steps: int = 0) -> Ro
         losses = getattr(landscape.MAKERS[side](problem), task)(points)
         return {"losses": losses.tolist(), "passes": {"forward": losses.size}}
     if task == "metric":
-        found = metric.by_sharpmin(problem) if side == "sharpmin" else metric.by_scipy(problem)
+        found = (metric.by_sharpmin if side == "sharpmin" else metric.by_scipy)(problem, sizes.iterations)
         return {**found, "passes": {"gradient": found["evaluations"]}}
     if task == "train":
         training.epoch(side, problem.model(), problem.examples(), batch_size=sizes.batch)

@@ -42,7 +42,7 @@ class Loop:
         return total, np.concatenate(slopes).astype(np.float64)
 
 
-def by_scipy(problem: Problem) -> Found:
+def by_scipy(problem: Problem, iterations: int = ITERATIONS) -> Found:
     """Metric 2.1 by SciPy and a loop."""
     from scipy.optimize import Bounds, minimize
 
@@ -55,14 +55,14 @@ def by_scipy(problem: Problem) -> Found:
         value, slope = f(x + y)
         return -value, -slope
 
-    options = {"maxiter": ITERATIONS, "maxcor": 10, "ftol": 0.0, "gtol": 0.0, "maxfun": 10 * ITERATIONS}
+    options = {"maxiter": iterations, "maxcor": 10, "ftol": 0.0, "gtol": 0.0, "maxfun": 10 * iterations}
     bounds = Bounds(-widths, widths)
     minimize(negated, widths * np.sign(gradient), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return {"loss": loss, "value": 100 * (f.best - loss) / (1 + loss), "evaluations": f.calls}
 
 
-def by_sharpmin(problem: Problem) -> Found:
+def by_sharpmin(problem: Problem, iterations: int = ITERATIONS) -> Found:
     """Metric 2.1 by sharpmin."""
     f = Objective(problem.model(), problem.examples(), batch_norm="batch")
-    found = sharpness(f, epsilon=EPSILON, iterations=ITERATIONS)
+    found = sharpness(f, epsilon=EPSILON, iterations=iterations)
     return {"loss": found.loss, "value": found.value, "evaluations": found.evaluations}
