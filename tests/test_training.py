@@ -256,7 +256,7 @@ def test_progress_ends_with_all_examples():
         ({"learning_rate": 0.0}, "above 0"),
         ({"learning_rate": float("nan")}, "above 0"),
         ({"seed": -1}, "seed -1"),
-        ({"precision": "float16"}, "choose float32 or bfloat16"),
+        ({"precision": "float16"}, "choose one of float32, tf32, bfloat16"),
         ({"optimizer": "lion"}, "unknown optimizer 'lion': choose one of adam, sgd, adagrad"),
         ({"optimizer": "sgd", "momentum": 1.0}, "momentum 1.0: choose one from 0 to below 1"),
         ({"momentum": 0.9}, "momentum 0.9 is of sgd: adam has none to choose"),

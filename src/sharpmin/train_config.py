@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
+from sharpmin.arithmetic import Precision
 from sharpmin.errors import UsageError
-from sharpmin.objective import Precision
 from sharpmin.optimizers import check_rule
 from sharpmin.remedies import SAM, Augmentation, Conservative, GhostBatchNorm, GrowingBatch, Robust, WarmUp
 from sharpmin.remedies.augmentation import check_images
@@ -34,7 +34,7 @@ class TrainConfig:
         epochs: passes over the training set; with `until_converged`, the most it may take.
         learning_rate: of the optimizer; its default is Adam's, see `LEARNING_RATES`.
         seed: of the shuffles, of dropout and of the augmentation.
-        precision: arithmetic of the forward and backward pass; weights and moments are float32.
+        precision: arithmetic of the forward and backward pass, "tf32" on a GPU only; weights and moments are float32.
         until_converged: stop when the loss ceases to improve: see `has_converged`.
         patience: so many epochs without an improvement that counts, for `until_converged`.
         optimizer: "adam", "sgd", "adagrad", or a class by name, "package.module:Class".
@@ -134,8 +134,8 @@ def check(config: TrainConfig, *, examples: int, shape: Sequence[int] | None = N
         raise UsageError(f"seed {config.seed}: it must be 0 or above")
     if not config.learning_rate > 0:
         raise UsageError(f"learning rate {config.learning_rate}: it must be above 0")
-    if config.precision not in ("float32", "bfloat16"):
-        raise UsageError(f"unknown precision {config.precision!r}: choose float32 or bfloat16")
+    if config.precision not in get_args(Precision):
+        raise UsageError(f"unknown precision {config.precision!r}: choose one of {', '.join(get_args(Precision))}")
     check_rule(config.optimizer)
     if not 0 <= config.momentum < 1:
         raise UsageError(f"momentum {config.momentum}: choose one from 0 to below 1")

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sharpmin.arithmetic import check_precision
 from sharpmin.data import Examples
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import DivergedError
@@ -152,6 +153,7 @@ def train(
 
     """
     check(config, examples=len(data), shape=data.inputs.shape[1:])
+    check_precision(config.precision, torch.device(device))
     if config.ghost_batch_norm is not None:
         check_norms(model)
     state = state or State(named_copies(model))
@@ -206,12 +208,13 @@ def train_epoch(
     device, size = data.inputs.device, config.batch_of(epoch)
     before, steps = config.steps_until(epoch - 1, examples=len(data)), -(-len(data) // size)
     gradient = gradient_of(model, config, device=device, group=group)
-    views = views_of(config, len(data), epoch=epoch)
+    views = views_of(config, data, epoch=epoch)
     model.train()
     losses, hits = torch.zeros(steps, device=device), torch.zeros((), dtype=torch.int64, device=device)
     looked = time.perf_counter()
     with seeded(config.seed, epoch, device=device, rank=group.rank) as generator:
-        for step, picked in enumerate(torch.randperm(len(data), generator=generator).split(size)):
+        order = torch.randperm(len(data), generator=generator).to(device)
+        for step, picked in enumerate(order.split(size)):
             if config.warm_up is not None:
                 set_rate(optimizer, config.rate_of(before + step, examples=len(data)))
             inputs, targets = batch(data, picked, views)
@@ -231,17 +234,17 @@ def train_epoch(
     return losses.sum(dtype=torch.float64).item() / len(data), hits.item() / len(data)
 
 
-def views_of(config: TrainConfig, examples: int, *, epoch: int) -> Tensor | None:
+def views_of(config: TrainConfig, data: Examples, *, epoch: int) -> Tensor | None:
     """How each example is moved in an epoch, where it is."""
-    augmentation = config.augmentation
-    return None if augmentation is None else draw(augmentation, examples, seed=config.seed, epoch=epoch)
+    if config.augmentation is None:
+        return None
+    return draw(config.augmentation, len(data), seed=config.seed, epoch=epoch).to(data.inputs)
 
 
 def batch(data: Examples, picked: Tensor, views: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Inputs and targets of the examples picked, on the data's device."""
-    here = picked.to(data.inputs.device)
-    inputs = data.inputs[here]
-    return inputs if views is None else move(inputs, views[picked].to(inputs)), data.targets[here]
+    """Inputs and targets of the examples picked; nothing waits for a GPU, where all of them are."""
+    inputs = data.inputs[picked]
+    return inputs if views is None else move(inputs, views[picked]), data.targets[picked]
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -45,7 +45,7 @@ class Reproduction:
     epsilon
         Half-width of Metric 2.1's box; the paper has 0.001 and 0.0005.
     precision
-        Arithmetic of training; the evaluation is always in float32.
+        Arithmetic of training, tf32 on a GPU only; the evaluation is always in float32.
     data
         A data set by name instead of the network's own, "synthetic" for made-up data of the network's shape, a folder
         that holds the files, or for F2 your .npz of speech frames.
@@ -73,7 +73,7 @@ class Reproduction:
     trials: Annotated[int, Parameter(group=RECIPE)] = 5
     seed: Annotated[int, Parameter(group=RECIPE)] = 0
     epsilon: Annotated[float, Parameter(group=RECIPE)] = 1e-3
-    precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=RECIPE)] = "float32"
+    precision: Annotated[Literal["float32", "tf32", "bfloat16"], Parameter(group=RECIPE)] = "float32"
     data: Annotated[str | None, Parameter(group=RECIPE)] = None
     engine: Annotated[Engine, Parameter(group=PLACE)] = "local"
     workers: Annotated[int | None, Parameter(group=PLACE)] = None

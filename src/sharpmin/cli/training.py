@@ -36,7 +36,7 @@ class Options:
     seed
         Of the starting point, the shuffles, dropout and the subset.
     precision
-        Arithmetic of training; the evaluation is always in float32.
+        Arithmetic of training, tf32 on a GPU only; the evaluation is always in float32.
     data
         A data set by name instead of the network's own, "synthetic" for made-up data of the network's shape,
         a folder that holds the files, or for F2 your speech frames (an .npz, or a folder of Kaldi's archives).
@@ -58,7 +58,7 @@ class Options:
     patience: Annotated[int, Parameter(group=TRAINING)] = 10
     learning_rate: Annotated[float | None, Parameter(group=TRAINING)] = None
     seed: Annotated[int, Parameter(group=TRAINING)] = 0
-    precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=TRAINING)] = "float32"
+    precision: Annotated[Literal["float32", "tf32", "bfloat16"], Parameter(group=TRAINING)] = "float32"
     data: Annotated[str | None, Parameter(group=TRAINING)] = None
     train_size: Annotated[int | None, Parameter(group=TRAINING)] = None
     out: Annotated[Path, Parameter(group=PLACE)] = Path()

@@ -46,7 +46,7 @@ def everything(
     page: Annotated[Path, Parameter(name=["--page", "-o"])] = Path("paper.html"),
     budget: Annotated[str, Parameter(group=RECIPE)] = "full",
     seed: Annotated[int, Parameter(group=RECIPE)] = 0,
-    precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=RECIPE)] = "float32",
+    precision: Annotated[Literal["float32", "tf32", "bfloat16"], Parameter(group=RECIPE)] = "float32",
     data: Annotated[str | None, Parameter(group=RECIPE)] = None,
     speech: Annotated[str | None, Parameter(group=RECIPE)] = None,
     engine: Annotated[Engine, Parameter(group=PLACE)] = "local",
@@ -75,7 +75,7 @@ def everything(
     seed
         The first seed.
     precision
-        Arithmetic of training; the evaluation is always in float32.
+        Arithmetic of training, tf32 on a GPU only; the evaluation is always in float32.
     data
         For every network in place of its own: "synthetic" for made-up data, or a folder that holds the files.
     speech

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sharpmin.arithmetic import Precision, matrix_unit
 from sharpmin.distributed.group import ALONE, Group
-from sharpmin.objective import Precision
 
 
 class Gradient(Protocol):
@@ -42,8 +42,9 @@ def mean_gradient(
     (inputs, weight), (targets, _) = group.share(inputs), group.share(targets)
     if inputs.dim() == 4:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        logits = network(inputs)
-    loss = F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets) * weight
-    loss.backward(torch.full_like(loss, share))
+    with matrix_unit(precision, inputs.device):
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = network(inputs)
+        loss = F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets) * weight
+        loss.backward(torch.full_like(loss, share))
     return loss.detach(), (logits.detach().argmax(1) == targets).sum() * (weight > 0)
