@@ -16,101 +16,22 @@ docs/curvature.md says how to read the JSON.
 
 import argparse
 import json
-import statistics
-import subprocess
 import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from job_worker import peak_bytes
-from torch import Tensor, nn
-from torch.nn import functional as F
+from sides.curvature import operator, relative_residuals, top5
+from sides.problem import Problem
+from torch import Tensor
+from turns import Row, answer_of, clocked, peak_bytes, report, table
 
-from sharpmin import data, runtime, zoo
-from sharpmin.measures.lanczos import eigenpairs
-from sharpmin.objective import Objective
-from sharpmin.products import Curvature
+from sharpmin import runtime
 
 SIDES = ("sharpmin", "eigenthings", "curvlinops", "eigenthings_tuned", "curvlinops_tuned")
 TOP5_SIDES = ("sharpmin", "eigenthings", "curvlinops")
 WARM_UP = 64  # images
 WEIGHTS = 1_757_834  # of C1
-Row = dict[str, Any]
-Times = Callable[[Tensor], Tensor]
-Pairs = tuple[Tensor, Tensor]  # values, and vectors one a row
-
-
-class Counted:
-    """A product that counts its calls."""
-
-    def __init__(self, times: Times) -> None:
-        self.times, self.calls = times, 0
-
-    def __call__(self, v: Tensor) -> Tensor:
-        """The product."""
-        self.calls += 1
-        return self.times(v)
-
-
-def problem(images: int) -> tuple[nn.Module, Tensor, Tensor]:
-    """C1 in evaluation mode, images and labels."""
-    examples = data.synthetic(train=images, test=1).train
-    return zoo.build("C1", seed=0).eval(), examples.inputs, examples.targets
-
-
-def operator(side: str, images: int) -> Any:
-    """The Hessian as a library's own operator."""
-    model, inputs, targets = problem(images)
-    if side == "sharpmin":
-        return Curvature(Objective(model, data.Examples(inputs, targets), batch_norm="batch", batch_size=images))
-    if side.startswith("eigenthings"):
-        from hessian_eigenthings import HessianOperator, supervised_loss
-
-        return HessianOperator(model, [(inputs, targets)], supervised_loss(F.cross_entropy))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch, in one of its requirements
-        from curvlinops import HessianLinearOperator
-
-    weights, batches = list(model.parameters()), [(inputs, targets)]
-    return HessianLinearOperator(model, nn.CrossEntropyLoss(), weights, batches, check_deterministic=False)
-
-
-def top5(side: str, matrix: Any, steps: int, tol: float) -> tuple[Pairs, int]:
-    """The five largest eigenvalues with their vectors, by the library's own means, and the products spent."""
-    if side == "sharpmin":
-        found = eigenpairs(matrix, k=5, tol=tol)
-        return (found.values, found.vectors), found.products
-    if side == "eigenthings":
-        from hessian_eigenthings import lanczos
-
-        result = lanczos(matrix, k=5, max_iter=steps, which="LA", reorthogonalize=True, tol=tol, seed=0)
-        return (result.eigenvalues, result.eigenvectors), result.iterations
-    from scipy.sparse.linalg import LinearOperator, eigsh
-
-    counted, whole = Counted(lambda v: matrix @ v), matrix.to_scipy(dtype=np.float32)
-    times = lambda v: counted(torch.from_numpy(v.reshape(-1))).numpy()  # noqa: E731
-    start = np.random.default_rng(0).standard_normal(whole.shape[0], dtype=np.float32)
-    values, vectors = eigsh(LinearOperator(whole.shape, times, dtype=np.float32), k=5, which="LA", tol=tol, v0=start)
-    return (torch.from_numpy(values), torch.from_numpy(vectors.T.copy())), counted.calls
-
-
-def relative_residuals(images: int, pairs: Pairs) -> list[float]:
-    """|A y - lambda y| / lambda of each pair, largest eigenvalue first, with sharpmin's products."""
-    matrix, (values, vectors) = operator("sharpmin", images), pairs
-    order = values.argsort(descending=True).tolist()
-    return [((matrix @ vectors[i] - values[i] * vectors[i]).norm() / values[i]).item() for i in order]
-
-
-def clocked(work: Callable[[], Any]) -> tuple[Any, float, float]:
-    """What work gives, its seconds on the clock and on the processor."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = work()
-    return found, time.perf_counter() - wall, time.process_time() - cpu
 
 
 def turn(side: str, task: str, images: int, steps: int, tol: float) -> Row:
@@ -119,8 +40,9 @@ def turn(side: str, task: str, images: int, steps: int, tol: float) -> Row:
     if side == "sharpmin" or side.endswith("_tuned"):
         runtime.tune()
     v = torch.randn(WEIGHTS, generator=torch.Generator().manual_seed(0))
-    operator(side, WARM_UP) @ v
-    return products(operator(side, images), v) if task == "product" else largest(side, images, steps, tol)
+    operator(side, Problem("C1", WARM_UP)) @ v
+    problem = Problem("C1", images)
+    return products(operator(side, problem), v) if task == "product" else largest(side, problem, steps, tol)
 
 
 def products(matrix: Any, v: Tensor) -> Row:
@@ -132,21 +54,19 @@ def products(matrix: Any, v: Tensor) -> Row:
     return {"seconds": seconds, "cpu": cpu, "peak_bytes": peak_bytes(), "along": along, "norm": norm}
 
 
-def largest(side: str, images: int, steps: int, tol: float) -> Row:
+def largest(side: str, problem: Problem, steps: int, tol: float) -> Row:
     """The five largest eigenvalues, and how good they are."""
-    matrix = operator(side, images)
+    matrix = operator(side, problem)
     (pairs, count), seconds, cpu = clocked(lambda: top5(side, matrix, steps, tol))
     peak, values = peak_bytes(), sorted(pairs[0].tolist(), reverse=True)
     row = {"seconds": {"top5": seconds}, "cpu": {"top5": cpu}, "peak_bytes": peak, "products": count}
-    return {**row, "eigenvalues": values, "relative_residuals": relative_residuals(images, pairs)}
+    return {**row, "eigenvalues": values, "relative_residuals": relative_residuals(problem, pairs)}
 
 
 def ask(side: str, task: str, options: argparse.Namespace, steps: int = 0) -> Row:
     """Have a new process take a turn."""
-    command = [sys.executable, __file__, "--worker", side, "--task", task, "--images", str(options.images)]
-    command += ["--steps", str(steps), "--tol", str(options.tol)]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    row = {"side": side, "task": task, **json.loads(answer.splitlines()[-1])}
+    arguments = ("--worker", side, "--task", task, "--images", options.images, "--steps", steps, "--tol", options.tol)
+    row = {"side": side, "task": task, **answer_of(__file__, *arguments)}
     print(f"{task} {side}: {row['seconds']}", file=sys.stderr, flush=True)
     return row
 
@@ -161,28 +81,16 @@ def rounds(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def summary(values: Iterable[float]) -> dict[str, float]:
-    """How many, their median, minimum and maximum."""
-    values = list(values)
-    return {"n": len(values), "median": statistics.median(values), "minimum": min(values), "maximum": max(values)}
-
-
-def report(rows: list[Row]) -> dict[str, Any]:
-    """Seconds by name, `<what>_<side>`, and the ratios to sharpmin by clock and by processor time."""
-    found: dict[str, Any] = {"seconds": {}, "ratio": {}, "ratio_of_cpu_seconds": {}, "peak_memory_gib": {}}
-    for side in SIDES:
-        for what in ("first", "next", "top5"):
-            name = f"{what if what == 'top5' else what + '_product'}_{side}"
-            mine, ours = ([r for r in rows if r["side"] == s and what in r["seconds"]] for s in (side, "sharpmin"))
-            if not mine:
-                continue
-            found["seconds"][name] = summary(row["seconds"][what] for row in mine)
-            found["peak_memory_gib"][name] = max(row["peak_bytes"] for row in mine) / 2**30
-            if side != "sharpmin":
-                for key, clock in (("ratio", "seconds"), ("ratio_of_cpu_seconds", "cpu")):
-                    pairs = zip(mine, ours, strict=True)
-                    found[key][name] = summary(theirs[clock][what] / our[clock][what] for theirs, our in pairs)
-    return found
+def timings(rows: list[Row]) -> list[Row]:
+    """A row for everything that was timed in a turn, the sides in order."""
+    names = {"first": "first_product", "next": "next_product", "top5": "top5"}
+    return [
+        {**row, "task": names[what], "seconds": row["seconds"][what], "cpu": row["cpu"][what]}
+        for side in SIDES
+        for what in names
+        for row in rows
+        if row["side"] == side and what in row["seconds"]
+    ]
 
 
 def check_same_product(rows: list[Row]) -> None:
@@ -198,18 +106,6 @@ def check_same_product(rows: list[Row]) -> None:
             raise SystemExit(f"the sides disagree on {key}, so their speeds cannot be compared: {values}")
 
 
-def table(found: dict[str, Any]) -> str:
-    """The numbers to read."""
-    lines = [f"{'':34}{'seconds':>10}{'times sharpmin':>28}{'by processor time':>20}{'peak GiB':>10}"]
-    for name, seconds in found["seconds"].items():
-        ratio, cpu = found["ratio"].get(name), found["ratio_of_cpu_seconds"].get(name)
-        shown = "{median:.2f} ({minimum:.2f}-{maximum:.2f}, n={n})".format(**ratio) if ratio else ""
-        cpu_shown = f"{cpu['median']:.2f}" if cpu else ""
-        memory = found["peak_memory_gib"][name]
-        lines.append(f"{name:34}{seconds['median']:>10.2f}{shown:>28}{cpu_shown:>20}{memory:>10.2f}")
-    return "\n".join(lines)
-
-
 def compare(options: argparse.Namespace) -> None:
     """Run everything, write the JSON, print the table."""
     if options.quick:
@@ -218,7 +114,7 @@ def compare(options: argparse.Namespace) -> None:
     torch.set_num_threads(runtime.available_processors())
     rows = rounds(options)
     check_same_product(rows)
-    found = report(rows)
+    found = report(timings(rows))
     print(table(found))
     if options.quick:
         print("--quick: a smoke test at a size too small to say anything about speed")

@@ -16,6 +16,7 @@ from typing import Any
 
 import plain_port
 import torch
+from turns import Row, peak_bytes
 
 from sharpmin import data, runtime, zoo
 from sharpmin.data import Examples, Split
@@ -27,7 +28,6 @@ from sharpmin.training import TrainConfig, train
 SIDES = ("plain", "float32", "bfloat16")
 TASKS = ("train256", "train5000", "evaluate5000", "job")
 MOST_IMAGES = 50_000  # of one turn: CIFAR-10's training set
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -136,14 +136,3 @@ def units_in(seconds: float, unit: Callable[[], object], *, most: int) -> int:
         unit()
         fastest, done = min(fastest, time.perf_counter() - before), done + 1
     return min(most, math.ceil(seconds / fastest))
-
-
-def peak_bytes() -> int:
-    """The most memory this process has held. (On Linux ru_maxrss would count the parent's at the start, too.)"""
-    try:
-        with open("/proc/self/status") as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        import resource  # not on Windows
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

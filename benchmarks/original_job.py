@@ -12,7 +12,6 @@ docs/benchmarks.md says how to read the JSON.
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import time
@@ -23,9 +22,10 @@ from typing import Any
 
 import plain_port
 import torch
-from job_worker import QUICK, SIDES, TASKS, Row, Sizes, work
+from job_worker import QUICK, SIDES, TASKS, Sizes, work
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
+from turns import Row, shown, summary
 
 from sharpmin import runtime
 
@@ -109,12 +109,6 @@ def matmul_gflops(dtype: torch.dtype, sizes: Iterable[int], tries: int = 5) -> f
     return best
 
 
-def summary(values: Iterable[float]) -> dict[str, float]:
-    """How many, their median, minimum and maximum."""
-    values = list(values)
-    return {"n": len(values), "median": statistics.median(values), "minimum": min(values), "maximum": max(values)}
-
-
 def report(rows: list[Row], sizes: Sizes, gflops: dict[str, float]) -> dict[str, Any]:
     """Every number by name: `<task>_<side>`."""
     flops = flops_per_image()
@@ -145,8 +139,7 @@ def table(found: dict[str, Any]) -> str:
     """The numbers to read: medians, the ratio's range in brackets."""
     lines = [f"{'':24}{'images/s':>10}{'ratio to plain':>26}{'of matmul peak':>16}{'peak GiB':>10}"]
     for name, rate in found["images_per_s"].items():
-        ratio = found["ratio"].get(name)
-        ratio = "{median:.2f} ({minimum:.2f}-{maximum:.2f}, n={n})".format(**ratio) if ratio else ""
+        ratio = shown(found["ratio"].get(name))
         share, memory = found["share_of_matmul_peak"][name]["median"], found["peak_memory_gib"][name]
         lines.append(f"{name:24}{rate['median']:>10.0f}{ratio:>26}{share:>16.0%}{memory:>10.2f}")
     seconds = ", ".join(f"{name} {number['median']:.1f} s" for name, number in found["seconds"].items())

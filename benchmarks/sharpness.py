@@ -15,11 +15,9 @@ A ratio is SciPy's seconds over the side's of the same round. docs/benchmarks.md
 import argparse
 import json
 import os
-import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,15 +25,14 @@ from typing import Any
 import numpy as np
 import scipy
 import torch
-from job_worker import peak_bytes
 from torch import Tensor
+from turns import Row, answer_of, peak_bytes, shown, summary
 
 from sharpmin import data, runtime, zoo
 from sharpmin.measures.sharpness import sharpness
 from sharpmin.objective import Objective
 from sharpmin.optim import lbfgsb
 
-Row = dict[str, Any]
 SHAPES = {"F1": (784,), "C1": (3, 32, 32)}
 SIDES = {"optimizer": ("scipy", "float64", "float32"), "metric": ("scipy", "sharpmin")}
 
@@ -154,8 +151,7 @@ def turn(task: str, side: str, size: int, iterations: int) -> Row:
 
 def ask(task: str, side: str, size: int, iterations: int) -> Row:
     """Have a new process take a turn."""
-    command = [sys.executable, __file__, "--worker", task, side, str(size), str(iterations)]
-    row = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+    row = answer_of(__file__, "--worker", task, side, size, iterations)
     print(f"{task} {side}: {row['seconds']:.4f} s", file=sys.stderr, flush=True)
     return row
 
@@ -174,12 +170,6 @@ def read_bandwidth(tries: int = 5) -> float:
 def machine() -> dict[str, Any]:
     """The state of the machine, beside its description."""
     return {"load": os.getloadavg(), "available_memory": runtime.available_memory(), "read_gb_per_s": read_bandwidth()}
-
-
-def summary(values: Iterable[float]) -> dict[str, float]:
-    """How many, their median, minimum and maximum."""
-    values = list(values)
-    return {"n": len(values), "median": statistics.median(values), "minimum": min(values), "maximum": max(values)}
 
 
 def report(rows: list[Row]) -> dict[str, Any]:
@@ -209,9 +199,8 @@ def check_same_result(rows: list[Row]) -> None:
 def table(found: dict[str, Any]) -> str:
     """The numbers to read."""
     lines = [f"{'':30}{'seconds':>10}{'SciPy / this':>28}{'own seconds':>13}{'SciPy / this':>28}{'peak GiB':>10}"]
-    show = "{median:.2f} ({minimum:.2f}-{maximum:.2f}, n={n})".format
     for name, seconds in found["seconds"].items():
-        ratio, own_ratio = (show(**found[key][name]) if name in found[key] else "" for key in ("ratio", "ratio_of_own"))
+        ratio, own_ratio = (shown(found[key].get(name)) for key in ("ratio", "ratio_of_own"))
         own = f"{found['own'][name]['median']:.3f}" if name in found["own"] else ""
         memory = found["peak_memory_gib"][name]
         lines.append(f"{name:30}{seconds['median']:>10.4f}{ratio:>28}{own:>13}{own_ratio:>28}{memory:>10.2f}")

@@ -17,7 +17,7 @@ ABOVE = (
 )
 GEOMETRY = (
     *("objective", "weights", "batchnorm", "blocked", "batching", "losses", "network", "randomness", "determinism"),
-    *("checkpointing", "held", "distributed"),
+    *("checkpointing", "held", "distributed", "arithmetic"),
     *("measurement", "passes", "products", "measures", "landscape", "alignment", "optim"),
 )
 

@@ -14,14 +14,16 @@ batch's share of it whole and in pieces, and what the backward pass has not let 
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import islice, product, repeat
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sharpmin import batching
+from sharpmin.arithmetic import Precision, check_precision, forward_pass, matrix_unit
 from sharpmin.batching import DEFAULT_BATCH, Data, Pair, check_batch_size
 from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
 from sharpmin.distributed.group import ALONE, Group
@@ -35,7 +37,6 @@ from sharpmin.weights import layout
 
 __all__ = ["DEFAULT_BATCH", "Measurement", "Objective", "Precision", "Scored", "Sum", "classification"]
 
-Precision = Literal["float32", "bfloat16"]
 Buffers = Mapping[str, Tensor]
 MEMORY = 2**31  # bytes of weight vectors held together
 
@@ -59,7 +60,8 @@ class Objective:
             batch statistics it is part of the definition of f. An iterable keeps its own batches, and
             `objective.batch_size` is None.
         device: where to compute; by default where the model's weights are.
-        precision: "float32" computes in the dtype of the weights; "bfloat16" under autocast.
+        precision: "float32" computes in the dtype of the weights; "tf32", on a GPU only, lets its matrix products
+            round their operands; "bfloat16" computes under autocast. See docs/precision.md.
         parameters: names of the parameters that make up theta; by default all that require a gradient.
         calibration: training data for "recalibrate"; by default `data`.
         group: processes that share the batches out; each has the same model and data and asks the same.
@@ -93,10 +95,9 @@ class Objective:
         group: Group = ALONE,
     ) -> None:
         check_policy(batch_norm or "running")
-        if precision not in ("float32", "bfloat16"):
-            raise UsageError(f"unknown precision {precision!r}: choose float32 or bfloat16")
         self.host = Host(model, device)
         self.model, self.device = self.host.model, self.host.device
+        check_precision(precision, self.device)
         self.layout = layout(self.model, parameters=parameters)
         self.data = data
         self.calibration = data if calibration is None else calibration
@@ -179,7 +180,7 @@ class Objective:
         random = RandomStream(self.device)
         network = self.at(pieces)
         for batch in random.through(self.batches(own=own)):
-            with torch.enable_grad(), random:
+            with torch.enable_grad(), random, self.arithmetic():
                 found = self.score(network, batch)
                 check_depends(found.total)
                 shares = torch.autograd.grad(
@@ -227,9 +228,13 @@ class Objective:
 
     def score(self, network: nn.Module, batch: Any) -> Sum:
         """What a batch adds to f, computed by `network` in evaluation mode under the BatchNorm policy."""
-        with evaluating(self.model, self.batch_norm), self._arithmetic():
+        with evaluating(self.model, self.batch_norm), forward_pass(self.precision, self.device):
             scored = network.lend(self.loss, batch) if isinstance(network, Swapped) else self.loss(network, batch)
             return summed(scored)
+
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """What a pass that differentiates `score` itself has around both (see `sharpmin.arithmetic`)."""
+        return matrix_unit(self.precision, self.device)
 
     def check_differentiable(self) -> None:
         """Raise a UsageError under "recalibrate"."""
@@ -238,9 +243,6 @@ class Objective:
                 'under batch_norm="recalibrate" the statistics move with theta and no gradient is taken: use '
                 'objective.recalibrated(theta), which estimates them once and holds them, or batch_norm="batch"'
             )
-
-    def _arithmetic(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def _read(self, data: Data, turns: slice) -> Iterator[Any]:
         return batching.batches(
@@ -286,7 +288,7 @@ class Objective:
         pairs = zip(weights, buffers, strict=True)
         networks = [self.host.with_tensors(own, held, plain=True) for own, held in pairs]
         for turn in self._turns(self.calibration, networks, slice(None)):
-            with estimating(self.model), self._arithmetic(), turn.random:
+            with estimating(self.model), forward_pass(self.precision, self.device), turn.random:
                 networks[turn.network].lend(self.loss, turn.batch)
 
     def _turns(self, data: Data, networks: Sequence[Swapped], which: slice) -> Iterator[Turn]:

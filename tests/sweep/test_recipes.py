@@ -1,16 +1,21 @@
 """Recipes: the built-in ones are the records' own commands; somebody's own are found and checked."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from sharpmin import cli
+from sharpmin.cli import figures as verbs
 from sharpmin.cli.plot import with_large_batch
 from sharpmin.cli.training import Options, config
 from sharpmin.errors import TaskError, UsageError
+from sharpmin.paper import inputs
 from sharpmin.paper.budget import Budget
 from sharpmin.paper.parametric import Job
 from sharpmin.paper.tables import EPSILONS
+from sharpmin.sweep import recipes
 from sharpmin.sweep.recipes import BUILT_IN, load_recipe
 from sharpmin.sweep.trial import Trial, named
 
@@ -59,9 +64,26 @@ def test_they_are_measured_as_tables_3_and_4_are():
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_every_built_in_recipe_has_five_runs_that_differ(name):
-    trials = load_recipe(name, data="synthetic" if name == "f2-trials" else None)
-    assert len({replace(trial, measures=()) for trial in trials}) == 5
+def test_every_built_in_recipe_has_five_seeds_and_runs_that_differ(name, monkeypatch):
+    monkeypatch.setattr(recipes, "whole", lambda *_: SimpleNamespace(train=range(5000)))  # of F2 alone
+    trials = load_recipe(name, data="synthetic" if name.startswith("f2") else None)
+    assert {trial.job.seed for trial in trials} == set(range(5))
+    assert len({replace(trial, measures=()) for trial in trials}) == len(trials)
+    assert name.endswith("trials") == (len(trials) == 5)
+
+
+@pytest.mark.parametrize("verb", ["batch-sizes", "sharpness-along"])
+def test_those_of_figures_are_what_their_verbs_carry_out(verb, monkeypatch):
+    def told(trials):
+        return [(replace(trial, measures=()), [named(measure) for measure in trial.measures]) for trial in trials]
+
+    def carried_out(trials, options):
+        assert told(trials) == told(load_recipe(f"f1-{verb}", budget=Budget(images=5000, trials=2)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inputs, "whole", lambda *_, **__: SimpleNamespace(train=range(60_000)))
+    monkeypatch.setattr(verbs, "carried_out", carried_out)
+    assert cli.run(f"paper {verb} -n F1 --budget images=5000,trials=2 --quiet".split()) == 130
 
 
 def test_a_budget_and_other_data_make_a_recipe_smaller():

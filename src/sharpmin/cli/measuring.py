@@ -35,7 +35,7 @@ class Options:
     only
         Restrict theta to the parameters that match these patterns, such as 'layer4.*'; the others stay as they are.
     precision
-        float32 computes in the dtype of the weights, bfloat16 under autocast.
+        float32 computes in the dtype of the weights, bfloat16 under autocast; tf32 is a GPU's.
     data
         Of a run folder: where its data came from, if it was not the network's own set: as in sharpmin plot.
     out
@@ -51,7 +51,7 @@ class Options:
     batch_norm: Annotated[Literal["running", "batch", "recalibrate"] | None, Parameter(group=HOW)] = None
     evaluation_batch: Annotated[int | None, Parameter(group=HOW)] = None
     only: Annotated[list[str] | None, Parameter(group=HOW, consume_multiple=True, negative="")] = None
-    precision: Annotated[Literal["float32", "bfloat16"], Parameter(group=HOW)] = "float32"
+    precision: Annotated[Literal["float32", "tf32", "bfloat16"], Parameter(group=HOW)] = "float32"
     data: Annotated[str | None, Parameter(group=HOW)] = None
     out: Annotated[Path, Parameter(group=WHERE)] = Path()
     device: Annotated[str, Parameter(group=WHERE)] = "cpu"

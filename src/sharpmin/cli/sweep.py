@@ -48,7 +48,7 @@ def sweep(
     ----------
     recipe
         package.module:function or file.py:function, whose call returns the list of runs; or a built-in recipe:
-        f1-trials, f2-trials, c1-trials, c2-trials, c3-trials, c4-trials.
+        f1-trials, f1-batch-sizes, f1-sharpness-along, and likewise f2-, c1-, c2-, c3- and c4-.
     engine
         local: a process a run on this machine. ray: the cluster of RAY_ADDRESS, else the one that `ray start` began
         here, else this machine. slurm: a job a run.

@@ -166,7 +166,7 @@ def train_epoch(
 def slope(f: Objective, theta: Tensor, batch: object) -> tuple[float, int, Tensor]:
     """Mean loss of a batch at theta, its examples, and the gradient [n]."""
     pieces = {name: piece.requires_grad_() for name, piece in f.pieces(theta).items()}
-    with torch.enable_grad():
+    with torch.enable_grad(), f.arithmetic():
         found = f.score(f.at(pieces), batch)
         check_depends(found.total)
         shares = torch.autograd.grad(found.total, list(pieces.values()), allow_unused=True, materialize_grads=True)

@@ -151,7 +151,7 @@ def example_gradients(objective: Objective, theta: Tensor) -> Iterator[Rows]:
     each = vmap(grad_and_value(loss, has_aux=True), in_dims=(None, 0, 0))
     pieces, random = objective.pieces(theta), RandomStream(objective.device)
     for inputs, targets in random.through(objective.batches()):
-        with random, warnings.catch_warnings():
+        with random, objective.arithmetic(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop")  # vmap loops over what it has no rule for
             shares, (losses, counts) = each(pieces, inputs, targets)
         gradients = torch.cat([shares[name].reshape(len(inputs), -1) for name in pieces], 1)

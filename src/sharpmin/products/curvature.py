@@ -151,7 +151,8 @@ class Curvature:
         directions = self.layout.unflatten(v.detach().to(self.theta))
         if not bool(v.isfinite().all()):
             raise UsageError("the vector to multiply with is not finite")
-        result = self._by_first(directions) if self.method == "auto" else self._by(self.method, directions)
+        with self.objective.arithmetic():
+            result = self._by_first(directions) if self.method == "auto" else self._by(self.method, directions)
         self.products += 1
         if not bool(result.isfinite().all()):
             raise UsageError(

@@ -1,14 +1,16 @@
 """Recipes: plain functions that return the runs of a sweep.
 
 The built-in ones are the trials behind Tables 2, 3 and 4 of Keskar et al. 2017: five seeds, both batch sizes, trained
-until the loss ceases to improve, then Metric 2.1 at both epsilons in the full space and in random subspaces.
+until the loss ceases to improve, then Metric 2.1 at both epsilons in the full space and in random subspaces; and those
+behind Figures 4 and 6, whose verbs of `sharpmin paper` then find every run done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 
 from sharpmin.errors import UsageError
+from sharpmin.paper import batch_sizes, sharpness_along
 from sharpmin.paper.budget import Budget, Extent
 from sharpmin.paper.configurations import DATA_SETS
 from sharpmin.paper.inputs import whole
@@ -62,7 +64,19 @@ def both_epsilons() -> tuple[Measure, ...]:
     )
 
 
-BUILT_IN = {f"{network.lower()}-trials": network for network in RECIPES}
+def along(network: str, extent: Extent, *, data: str | None = None) -> list[Trial]:
+    """What `sharpmin paper sharpness-along` carries out."""
+    small, large, epochs = small_batch(extent.images), large_batch(extent.images), range(1, extent.epochs + 1)
+    return sharpness_along.trials(network, extent, small_batch=small, large_batch=large, epochs=epochs, data=data)
+
+
+EPOCHS = {"trials": MOST_EPOCHS, "batch-sizes": batch_sizes.EPOCHS}  # else the network's own
+MAKES: dict[str, Callable[..., list[Trial]]] = {
+    "trials": trials,
+    "batch-sizes": batch_sizes.trials,
+    "sharpness-along": along,
+}
+BUILT_IN = {f"{network.lower()}-{what}": (network, what) for what in MAKES for network in RECIPES}
 
 
 def load_recipe(name: str, *, data: str | None = None, budget: Budget = FULL) -> list[Trial]:
@@ -83,11 +97,12 @@ def load_recipe(name: str, *, data: str | None = None, budget: Budget = FULL) ->
 
     """
     if name in BUILT_IN:
-        network = BUILT_IN[name]
-        extent = budget.extent(images=examples(network, data), epochs=MOST_EPOCHS, trials=TRIALS)
-        return trials(network, extent, data=data)
+        network, what = BUILT_IN[name]
+        epochs = EPOCHS.get(what, recipe(network).epochs)
+        extent = budget.extent(images=examples(network, data), epochs=epochs, trials=TRIALS)
+        return MAKES[what](network, extent, data=data)
     if data is not None or budget != FULL:
-        raise UsageError(f"--data and --budget are for {', '.join(BUILT_IN)}: a recipe of yours says both itself")
+        raise UsageError("--data and --budget are for the built-in recipes: a recipe of yours says both itself")
     if ":" not in name:
         raise UsageError(
             f"there is no recipe {name!r}: choose one of {', '.join(BUILT_IN)}, or name your own, "
