@@ -37,7 +37,8 @@ def whole(network: str, name: str, *, progress: Progress = silent) -> Split:
         return data.synthetic(shape=like.shape, classes=like.classes)
     if name == "speech":
         raise UsageError(
-            f"{network} learns speech frames of your own: give --data FILE.npz or a Kaldi folder (see docs/data.md)"
+            f"{network} learns speech frames of your own: give --data FILE.npz or a Kaldi folder "
+            "(in paper all by --speech; see docs/data.md)"
         )
     if name in data.NAMES:
         return data.load(name, progress=progress)
