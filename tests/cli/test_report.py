@@ -39,3 +39,18 @@ def test_help(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert run(["report", "--help"]) == 0
     assert "--out" in capsys.readouterr().out
+
+
+def test_what_a_glob_names_beside_the_runs_is_left_out_and_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = run_folder(tmp_path / "runs")
+    alone, many = tmp_path / "runs" / "alone", tmp_path / "batch-sizes.json"
+    alone.mkdir()
+    (alone / "settings.json").write_text('{"network": "F1", "config": {}}')
+    many.write_text('{"figure": "4", "provenance": {}, "rows": []}')
+    assert run(["report", str(folder), str(alone), str(many), "-o", "with.html"]) == 0
+    said = capsys.readouterr().out
+    assert f"Left out: {alone} is a single training" in said
+    assert f"Left out: {many} is of many trainings" in said
+    assert run(["report", str(folder), "-o", "without.html"]) == 0
+    assert (tmp_path / "with.html").read_bytes() == (tmp_path / "without.html").read_bytes()

@@ -13,7 +13,8 @@ def report(
     """Write a report of finished runs: one HTML page, complete in itself, that says which minimizer is sharper.
 
     Reads what the other verbs left; nothing is measured anew. Give the run folders of several seeds to get means and
-    standard deviations. The page needs no network; every number on it can be saved as CSV and JSON.
+    standard deviations. The page needs no network; every number on it can be saved as CSV and JSON. Single trainings
+    and figures of many trainings are left out, and named.
 
     Parameters
     ----------
@@ -25,6 +26,9 @@ def report(
     from sharpmin import report as reports
     from sharpmin.report.verdict import verdict
 
-    story = reports.write(runs, out)
+    left_out = {run: why for run in runs if (why := reports.elsewhere(run)) is not None}
+    for run, why in left_out.items():
+        print(f"Left out: {run} is {why}")
+    story = reports.write([run for run in runs if run not in left_out], out)
     print(verdict(story).headline)
     print(f"Report saved as {out}")

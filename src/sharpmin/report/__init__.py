@@ -7,11 +7,11 @@ the story; the page lays the sections out. Nothing is computed but means, deviat
 from collections.abc import Sequence
 from pathlib import Path
 
-from sharpmin.report.gathering import gather
+from sharpmin.report.gathering import elsewhere, gather
 from sharpmin.report.page import page
 from sharpmin.report.story import Story
 
-__all__ = ["Story", "gather", "page", "write"]
+__all__ = ["Story", "elsewhere", "gather", "page", "write"]
 
 
 def write(sources: Sequence[Path], file: Path) -> Story:

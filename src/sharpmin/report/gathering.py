@@ -55,6 +55,22 @@ def gather(sources: Sequence[Path]) -> Story:
     return replace(story, sources=tuple(str(source) for source in sources))
 
 
+def elsewhere(source: Path) -> str | None:
+    """Why a result of ours has no place in a report of two minimizers; None where it may have one.
+
+    `runs/F1-*` and `Figures/*.json` name these too, once other verbs have been at work.
+
+    Raises:
+        RunError: it cannot be read.
+
+    """
+    if source.is_dir():
+        settings = source / "settings.json"
+        return "a single training" if settings.exists() and has(read_json(settings), "config") else None
+    many = source.suffix == ".json" and has(read_json(source), "provenance")
+    return "of many trainings, for the page of sharpmin paper all" if many else None
+
+
 def trial(folder: Path) -> Trial:
     """One run folder."""
     settings_file = folder / "settings.json"
