@@ -56,6 +56,17 @@ def test_command_line(trials, tmp_path, capsys):
     assert "give the run folders" in capsys.readouterr().err
 
 
-def test_runs_of_two_networks_make_no_table(trials, tmp_path):
-    with pytest.raises(RunError, match="C1, F1"):
+def test_runs_of_two_experiments_make_no_table(trials, tmp_path):
+    with pytest.raises(RunError, match=r"differ in more than the seed \(network: F1 and C1\)"):
         cells([*trials, trial(tmp_path / "other", 0, network="C1")])
+    with pytest.raises(RunError, match="no runs"):
+        cells([])
+
+
+def test_single_trainings_that_a_glob_names_too_are_left_out(trials, tmp_path, capsys):
+    alone = tmp_path / "alone"
+    write_json(alone / "settings.json", {"network": "F1", "config": {}})
+    assert run(["tables", *map(str, trials)]) == 0
+    without = capsys.readouterr().out
+    assert run(["tables", str(alone), *map(str, trials)]) == 0
+    assert capsys.readouterr().out == without

@@ -92,7 +92,7 @@ def distances(*runs: Path) -> None:
     Parameters
     ----------
     runs
-        Run folders made by sharpmin plot, one for each trial.
+        Run folders made by sharpmin plot, one for each trial; single trainings among them are left out.
     """
     from statistics import fmean, stdev
 
@@ -101,9 +101,12 @@ def distances(*runs: Path) -> None:
     from sharpmin.paper.distances import PUBLISHED, distances
     from sharpmin.paper.inputs import MADE_UP
     from sharpmin.subjects import are_made_up
+    from sharpmin.trials import check_alike, pairs
 
     if not runs:
         raise UsageError("give one run folder or more")
+    runs = pairs(runs) or runs
+    check_alike(runs)
     found = {run.name: distances(run) for run in runs}
     shown = Table("run", "|x_SB - x0|", "|x_LB - x0|", "|x_SB - x_LB|", "SB / LB", box=None)
     for name, d in found.items():

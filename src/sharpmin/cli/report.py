@@ -27,8 +27,9 @@ def report(
     from sharpmin.report.verdict import verdict
 
     left_out = {run: why for run in runs if (why := reports.elsewhere(run)) is not None}
+    kept = [run for run in runs if run not in left_out] or runs
+    story = reports.write(kept, out)
+    print(verdict(story).headline)
     for run, why in left_out.items():
         print(f"Left out: {run} is {why}")
-    story = reports.write([run for run in runs if run not in left_out], out)
-    print(verdict(story).headline)
     print(f"Report saved as {out}")

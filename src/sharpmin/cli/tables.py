@@ -15,7 +15,7 @@ def tables(*runs: Path, json: Path | None = None) -> None:
     Parameters
     ----------
     runs
-        Run folders, one for each trial (seed).
+        Run folders, one for each trial (seed); single trainings among them are left out.
     json
         Write every value there too.
     """
@@ -23,9 +23,11 @@ def tables(*runs: Path, json: Path | None = None) -> None:
     from sharpmin.paper.tables import cells, markdown
     from sharpmin.runs import write
     from sharpmin.subjects import are_made_up
+    from sharpmin.trials import pairs
 
     if not runs:
         raise UsageError("give the run folders of one network, one for each trial")
+    runs = pairs(runs) or runs
     found = cells(runs)
     made_up = are_made_up(runs)
     if json is not None:

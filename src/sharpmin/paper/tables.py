@@ -14,6 +14,7 @@ from sharpmin.errors import RunError
 from sharpmin.paper.published import accuracy_cell, sharpness_row
 from sharpmin.runs import Run
 from sharpmin.subjects import settings_of
+from sharpmin.trials import check_alike
 
 ALPHAS = {"SB": 0.0, "LB": 1.0}
 PARTS = ("train", "test")
@@ -61,16 +62,16 @@ class Cell:
 
 
 def cells(folders: Sequence[Path]) -> list[Cell]:
-    """The cells of Tables 2, 3 and 4 that these runs of one network can fill.
+    """The cells of Tables 2, 3 and 4 that these runs, trials of one experiment, can fill.
 
     Raises:
-        RunError: not a finished run, or runs of several networks.
+        RunError: no runs, not a finished one, or runs that differ in more than their seed.
 
     """
-    networks = {settings_of(folder)["network"] for folder in folders}
-    if len(networks) != 1:
-        raise RunError(f"these runs are of {', '.join(sorted(networks)) or 'no network'}: give runs of one network")
-    (network,) = networks
+    if not folders:
+        raise RunError("there are no runs to make tables of: give run folders of sharpmin plot")
+    check_alike(folders)
+    network = settings_of(folders[0])["network"]
     return [cell for cell in (*table_2(network, folders), *tables_3_and_4(network, folders)) if cell.values]
 
 

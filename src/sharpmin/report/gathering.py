@@ -14,6 +14,7 @@ from sharpmin.errors import RunError, UsageError
 from sharpmin.report.story import REGIMES, Connection, Curve, Lines, Plane, Row, Story, Trial
 from sharpmin.runs import read_json, readable
 from sharpmin.subjects import labels
+from sharpmin.trials import differences as settings_apart
 
 GRID = re.compile(r"(line|arc)-(\d+)-(\d+)\.jsonl")
 NEEDED = {
@@ -166,31 +167,9 @@ def check_alike(trials: Sequence[Trial]) -> None:
 
 def differences(one: Trial, other: Trial) -> Iterator[str]:
     """The settings in which two runs differ, seeds aside, in words."""
-    first, second = flat(one.settings), flat(other.settings)
-    for key in dict.fromkeys((*first, *second)):
-        if first.get(key) != second.get(key):
-            yield f"{key}: {first.get(key)} and {second.get(key)}"
+    yield from settings_apart(one.settings, other.settings)
     if one.points != other.points:
         yield f"points: {', '.join(one.points)} and {', '.join(other.points)}"
-
-
-def flat(settings: Row, prefix: str = "") -> Row:
-    """Settings as one level, without what a seed changes.
-
-    Example:
-        >>> flat({"network": "F1", "seed": 3, "small_batch": {"batch_size": 256, "seed": 3}})
-        {'network': 'F1', 'small_batch.batch_size': 256}
-
-    """
-    found: Row = {}
-    for key, value in settings.items():
-        if isinstance(value, dict) and key != "checkpoints":
-            found |= flat(value, f"{prefix}{key}.")
-        elif key not in ("seed", "checkpoints"):
-            found[prefix + key] = value
-    if settings.get("train_size") is not None:  # the subset is drawn by the seed
-        found.pop("data.sha1", None)
-    return found
 
 
 def distinct(trials: Sequence[Trial]) -> tuple[Trial, ...]:

@@ -1,8 +1,8 @@
 """How all of this was made: settings, seeds, machines and versions, and the files that were read."""
 
 from sharpmin.report.blocks import Numbers, Section, Table, shown, table
-from sharpmin.report.gathering import flat
 from sharpmin.report.story import Row, Story
+from sharpmin.trials import without_seeds
 
 
 def section(story: Story) -> Section | None:
@@ -19,7 +19,7 @@ def section(story: Story) -> Section | None:
 
 def common(story: Story) -> Table:
     """What all trials share."""
-    settings = flat(story.trials[0].settings)
+    settings = without_seeds(story.trials[0].settings)
     rows = tuple((key.replace("_", " ").replace(".", ": "), plain(value)) for key, value in settings.items())
     return Table(
         "Settings", ("", ""), tuple((k, shown(v)) for k, v in rows), Numbers("settings", ("setting", "value"), rows)

@@ -1,0 +1,68 @@
+"""Which run folders are trials of one experiment: they have two minimizers each, and differ in nothing but their seed.
+
+A mean over runs of other settings says nothing, and `runs/F1-*` soon names more than five trials: the single trainings
+of other figures, and pairs of another budget.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sharpmin.errors import RunError
+from sharpmin.subjects import SINGLE, points_of, settings_of
+
+TOLD = 3  # differences named in an error
+
+
+def pairs(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Those that are no single trainings; what is no run folder stays, for a later error to name."""
+    return tuple(folder for folder in folders if points_of(folder) is not SINGLE)
+
+
+def check_alike(folders: Sequence[Path]) -> None:
+    """Raise where finished runs of two minimizers are not trials of one experiment.
+
+    Raises:
+        RunError: they differ in more than their seed; or one is no finished run.
+
+    """
+    found = [settings_of(folder) for folder in folders]
+    for folder, other in zip(folders[1:], found[1:], strict=True):
+        if different := list(differences(found[0], other)):
+            raise RunError(
+                f"{folders[0]} and {folder} differ in more than the seed ({'; '.join(different[:TOLD])}): "
+                "give the runs of one experiment"
+            )
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
+    """The settings in which two runs differ, seeds aside, in words.
+
+    Example:
+        >>> list(differences({"network": "F1", "seed": 0}, {"network": "C1", "seed": 1}))
+        ['network: F1 and C1']
+
+    """
+    first, second = without_seeds(one), without_seeds(other)
+    for key in dict.fromkeys((*first, *second)):
+        if first.get(key) != second.get(key):
+            yield f"{key}: {first.get(key)} and {second.get(key)}"
+
+
+def without_seeds(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings as one level, without what a seed changes.
+
+    Example:
+        >>> without_seeds({"network": "F1", "seed": 3, "small_batch": {"batch_size": 256, "seed": 3}})
+        {'network': 'F1', 'small_batch.batch_size': 256}
+
+    """
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict) and key != "checkpoints":
+            found |= without_seeds(value, f"{prefix}{key}.")
+        elif key not in ("seed", "checkpoints"):
+            found[prefix + key] = value
+    if settings.get("train_size") is not None:  # the subset is drawn by the seed
+        found.pop("data.sha1", None)
+    return found
