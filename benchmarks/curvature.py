@@ -1,6 +1,6 @@
 """Hessian products and a top-5 spectrum of C1: hessian-eigenthings and curvlinops beside sharpmin.
 
-    python benchmarks/curvature.py --json FILE [--images 2000] [--repeats 3] [--top5-repeats 1] [--quick]
+    python benchmarks/curvature.py --json FILE [--images 2000] [--repeats 3] [--top5-repeats 1] [--patience 4]
 
 Sides: `eigenthings` and `curvlinops` as their users have them; the same with this package's allocator settings
 (`..._tuned`); and `sharpmin` as its command line runs it. All have C1 at one starting point and the same images as one
@@ -9,14 +9,21 @@ what it keeps; `top5`, the five largest eigenvalues to a relative residual of `-
 
 In `top5` curvlinops means SciPy's eigsh on its operator with that tolerance, and hessian-eigenthings its own Lanczos,
 fully re-orthogonalised, which has to be told its steps: it is told as many as sharpmin needed. The residuals reported
-are measured afterwards, outside the clock, all with the same products. Each turn is a process of its own, one at a
+are measured afterwards, outside the clock, all with the same products. `--patience 4` stops a side after four times
+sharpmin's seconds; its ratio is then a lower bound, and said to be one. Each turn is a process of its own, one at a
 time, warmed up on few images; sides take turns. A ratio is a side's seconds over sharpmin's of the same round.
 docs/curvature.md says how to read the JSON.
 """
 
 import argparse
 import json
+import math
+import os
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +41,7 @@ WARM_UP = 64  # images
 WEIGHTS = 1_757_834  # of C1
 
 
-def turn(side: str, task: str, images: int, steps: int, tol: float) -> Row:
+def turn(side: str, task: str, images: int, steps: int, tol: float, limit: float) -> Row:
     """One turn, in a process of its own."""
     torch.set_num_threads(runtime.available_processors())
     if side == "sharpmin" or side.endswith("_tuned"):
@@ -42,7 +49,29 @@ def turn(side: str, task: str, images: int, steps: int, tol: float) -> Row:
     v = torch.randn(WEIGHTS, generator=torch.Generator().manual_seed(0))
     operator(side, Problem("C1", WARM_UP)) @ v
     problem = Problem("C1", images)
-    return products(operator(side, problem), v) if task == "product" else largest(side, problem, steps, tol)
+    if task == "product":
+        return products(operator(side, problem), v)
+    with stopped_after(limit):
+        return largest(side, problem, steps, tol)
+
+
+@contextmanager
+def stopped_after(seconds: float) -> Iterator[None]:
+    """End this process when so many seconds have passed, with an answer that says so."""
+    row: Row = {"seconds": {"top5": seconds}, "stopped": True}
+
+    def stop() -> None:
+        print(json.dumps({**row, "cpu": {"top5": time.process_time() - cpu}, "peak_bytes": peak_bytes()}), flush=True)
+        os._exit(0)
+
+    cpu, timer = time.process_time(), threading.Timer(seconds, stop)
+    timer.daemon = True
+    if math.isfinite(seconds):
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def products(matrix: Any, v: Tensor) -> Row:
@@ -63,10 +92,10 @@ def largest(side: str, problem: Problem, steps: int, tol: float) -> Row:
     return {**row, "eigenvalues": values, "relative_residuals": relative_residuals(problem, pairs)}
 
 
-def ask(side: str, task: str, options: argparse.Namespace, steps: int = 0) -> Row:
+def ask(side: str, task: str, options: argparse.Namespace, *, steps: int = 0, limit: float = math.inf) -> Row:
     """Have a new process take a turn."""
     arguments = ("--worker", side, "--task", task, "--images", options.images, "--steps", steps, "--tol", options.tol)
-    row = {"side": side, "task": task, **answer_of(__file__, *arguments)}
+    row = {"side": side, "task": task, **answer_of(__file__, *arguments, "--limit", limit)}
     print(f"{task} {side}: {row['seconds']}", file=sys.stderr, flush=True)
     return row
 
@@ -76,7 +105,8 @@ def rounds(options: argparse.Namespace) -> list[Row]:
     rows = [{"round": number, **ask(side, "product", options)} for number in range(options.repeats) for side in SIDES]
     for number in range(options.top5_repeats):
         ours = ask("sharpmin", "top5", options)
-        theirs = [ask(side, "top5", options, ours["products"]) for side in TOP5_SIDES[1:]]
+        limit = options.patience * ours["seconds"]["top5"]
+        theirs = [ask(side, "top5", options, steps=ours["products"], limit=limit) for side in TOP5_SIDES[1:]]
         rows += [{"round": number, **row} for row in (ours, *theirs)]
     return rows
 
@@ -116,9 +146,13 @@ def compare(options: argparse.Namespace) -> None:
     check_same_product(rows)
     found = report(timings(rows))
     print(table(found))
+    for row in rows:
+        if row.get("stopped"):
+            print(f"{row['side']} was stopped after {row['seconds']['top5']:.0f} s: it is slower than its ratio says")
     if options.quick:
         print("--quick: a smoke test at a size too small to say anything about speed")
-    sizes = {name: getattr(options, name) for name in ("images", "repeats", "top5_repeats", "tol", "quick")}
+    named = ("images", "repeats", "top5_repeats", "tol", "patience", "quick")
+    sizes = {name: getattr(options, name) for name in named}
     head = {"environment": runtime.environment(device=torch.device("cpu")), **sizes}
     options.json.write_text(json.dumps({**head, **found, "turns": rows}, indent=2) + "\n")
 
@@ -131,13 +165,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="rounds of `product`")
     parser.add_argument("--top5-repeats", type=int, default=1, help="rounds of `top5`, the long one")
     parser.add_argument("--tol", type=float, default=1e-3, help="relative residual of `top5`")
+    parser.add_argument("--patience", type=float, default=math.inf, help="stop a side's `top5` at so many times ours")
     parser.add_argument("--quick", action="store_true", help="a smoke test at a tiny size")
     parser.add_argument("--worker", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--task", choices=("product", "top5"), help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--limit", type=float, default=math.inf, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker and options.task:
-        print(json.dumps(turn(options.worker, options.task, options.images, options.steps, options.tol)))
+        print(json.dumps(turn(options.worker, options.task, options.images, options.steps, options.tol, options.limit)))
         return
     if options.json is None or options.repeats + options.top5_repeats < 1:
         parser.error("give --json FILE, and at least 1 repeat")

@@ -4,15 +4,18 @@ The model is somebody else's: nothing here writes to it. What it holds beside th
 handed in as copies where it could be written to, and everything lies on one device.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from sharpmin.blocked import Blocked, can_block
+from sharpmin.blocked import BLOCK, Blocked, can_block
+from sharpmin.combination import AfterFirst, FirstLayer, dense_first
 from sharpmin.errors import UsageError
+
+WHOLE = 2**31  # examples in a block: more than any batch has
 
 
 class Swapped(nn.Module):
@@ -56,6 +59,8 @@ class Host:
         device: where it is evaluated.
         widen: float32 where some of its weights have only 16 bits, else None: each keeps its dtype. A box of 1e-3
             around a weight is finer than bfloat16 can resolve.
+        chain: whether it can be evaluated in blocks.
+        dense: the place of its first layer where that is a dense one.
 
     Raises:
         UsageError: the model is spread over several devices, or on none.
@@ -69,6 +74,7 @@ class Host:
         narrow = any(is_narrow(p) for p in self.model.parameters())
         self.widen = torch.float32 if narrow else None
         self.chain = can_block(self.model)
+        self.dense = dense_first(self.model)
 
     def moved(self, tensor: Tensor, *, copy: bool = False) -> Tensor:
         """The tensor on the device; widened where it is floating and of 16 bits."""
@@ -79,21 +85,53 @@ class Host:
         own = self.model.named_buffers()
         return {name: self.moved(given.get(name, tensor), copy=True) for name, tensor in own}
 
-    def with_tensors(self, weights: Mapping[str, Tensor], buffers: Mapping[str, Tensor], *, plain: bool) -> Swapped:
+    def with_tensors(
+        self,
+        weights: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        *,
+        plain: bool = False,
+        first: tuple[FirstLayer, Sequence[float]] | None = None,
+    ) -> Swapped:
         """The model with these weights, and these buffers, which it may write to; the rest is its own.
 
         Args:
             weights: by name; they may require a gradient.
             buffers: all of them, by name.
             plain: never in blocks, which have no second derivatives.
+            first: what computes the first layer, and the shares of its vectors at these weights.
 
         """
-        blocked = self.chain and not plain and self.device.type == "cpu"
-        network = Blocked(self.model) if blocked else self.model  # type: ignore[arg-type]
-        tensors = dict(buffers)
-        for name, own in self.model.named_parameters():
-            tensors[name] = weights[name].to(self.widen or own.dtype) if name in weights else self.moved(own.detach())
-        return Swapped(network, {("model." if blocked else "") + name: t for name, t in tensors.items()})
+        network, prefix = self.model, ""
+        tensors = {**buffers, **self._weights(weights)}
+        if first is not None:
+            network = self.model[self.dense + 1 :]  # type: ignore[index, operator]
+            tensors = {name: tensor for name, tensor in tensors.items() if name not in self._first_names()}
+        if self.chain and not plain and self.device.type == "cpu":
+            network = Blocked(network, block=BLOCK if first is None else WHOLE)  # type: ignore[arg-type]
+            prefix = "model."
+        if first is not None:
+            network, prefix = AfterFirst(*first, network), f"rest.{prefix}"
+        return Swapped(network, {prefix + name: t for name, t in tensors.items()})
+
+    def first_layer(self, vectors: Sequence[Mapping[str, Tensor]]) -> FirstLayer | None:
+        """The dense first layer with the weights of several vectors; None unless the vectors hold all of it."""
+        if self.dense is None or not set(self._first_names()) <= set(vectors[0]):
+            return None
+        weights = [self._weights(vector) for vector in vectors]
+        own = [{name.split(".")[1]: every[name] for name in self._first_names()} for every in weights]
+        return FirstLayer(self.model[: self.dense], own)  # type: ignore[index]
+
+    def _first_names(self) -> list[str]:
+        """The names of the first layer's weights."""
+        return [name for name, _ in self.model.named_parameters() if name.startswith(f"{self.dense}.")]
+
+    def _weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Every weight by name: the given ones in the dtype to compute in, and otherwise the model's own."""
+        return {
+            name: weights[name].to(self.widen or own.dtype) if name in weights else self.moved(own.detach())
+            for name, own in self.model.named_parameters()
+        }
 
 
 def is_narrow(tensor: Tensor) -> bool:

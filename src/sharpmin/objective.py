@@ -26,6 +26,7 @@ from sharpmin import batching
 from sharpmin.arithmetic import Precision, check_precision, forward_pass, matrix_unit
 from sharpmin.batching import DEFAULT_BATCH, Data, Pair, check_batch_size
 from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
+from sharpmin.combination import Combination, FirstLayer
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
 from sharpmin.losses import Loss, Scored, Sum, check_depends, classification, on_host, summed
@@ -38,6 +39,7 @@ from sharpmin.weights import layout
 __all__ = ["DEFAULT_BATCH", "Measurement", "Objective", "Precision", "Scored", "Sum", "classification"]
 
 Buffers = Mapping[str, Tensor]
+First = tuple[FirstLayer, Sequence[float]]
 MEMORY = 2**31  # bytes of weight vectors held together
 
 
@@ -126,15 +128,18 @@ class Objective:
 
     @torch.no_grad()
     def measure_many(
-        self, thetas: Iterable[Tensor], *, buffers: Iterable[Buffers] | None = None, memory: int = MEMORY
+        self, thetas: Iterable[Tensor | Combination], *, buffers: Iterable[Buffers] | None = None, memory: int = MEMORY
     ) -> tuple[Measurement, ...]:
         """Loss and accuracy at each theta [n]: what `measure` gives one by one, bit for bit (see `sharpmin.passes`).
 
         Every batch is fetched once and evaluated at all of them. They may be made one by one, by a generator: as many
         are held as fit into the budget, one at least, and each such group takes a pass over the data.
 
+        A network that begins with a dense layer is the faster evaluated where it is said what a theta is a sum of, and
+        then equal to rounding only (see `sharpmin.combination`); at a vector itself still bit for bit.
+
         Args:
-            thetas: [n] each.
+            thetas: [n] each; or with what they are sums of.
             buffers: for each theta those that differ from the objective's own, as in `with_buffers`.
             memory: budget in bytes, 8 for a weight. One more vector is alive while the next is made.
 
@@ -148,7 +153,7 @@ class Objective:
 
         """
         points, own = iter(thetas), repeat({}) if buffers is None else iter(buffers)
-        many, found = max(1, memory // (8 * self.layout.size)), []
+        many, found = max(1, memory // (8 * self.layout.size)), list[Measurement]()
         while measured := self._measured(islice(points, many), own):
             found += measured
         return tuple(found)
@@ -254,12 +259,14 @@ class Objective:
             turns=turns,
         )
 
-    def _measured(self, thetas: Iterator[Tensor], buffers: Iterator[Buffers]) -> list[Measurement]:
-        """Measure at all of the thetas over one pass."""
-        weights = [self.pieces(theta) for theta in thetas]
-        if not weights:
+    def _measured(self, thetas: Iterator[Tensor | Combination], buffers: Iterator[Buffers]) -> list[Measurement]:
+        """Measure at all of the points over one pass."""
+        points = list(thetas)
+        if not points:
             return []
-        networks = self._networks(weights, list(islice(buffers, len(weights))))
+        weights = [self.pieces(point.theta if isinstance(point, Combination) else point) for point in points]
+        own = list(islice(buffers, len(points)))
+        networks = self._networks(weights, own, first=self._first_layers(points))
         tallies, found = [Tally() for _ in networks], list[tuple[int, int, Sum]]()
         for turn in self._turns(self.data, networks, self.group.turns):
             with turn.random:
@@ -270,14 +277,39 @@ class Objective:
         return [tally.measurement() for tally in tallies]
 
     def _networks(
-        self, weights: Sequence[Mapping[str, Tensor]], given: Sequence[Buffers], *, plain: bool = False
+        self,
+        weights: Sequence[Mapping[str, Tensor]],
+        given: Sequence[Buffers],
+        *,
+        plain: bool = False,
+        first: Sequence[First | None] | None = None,
     ) -> list[Swapped]:
         """The networks with these weights and these buffers, or under "recalibrate" with statistics of their own."""
         buffers = [self.host.buffers(self.with_buffers(own)._buffers) for own in given]
         if self.batch_norm == "recalibrate":
             self._estimate(weights, buffers)
-        pairs = zip(weights, buffers, strict=True)
-        return [self.host.with_tensors(own, held, plain=plain) for own, held in pairs]
+        each = zip(weights, buffers, first or [None] * len(weights), strict=True)
+        return [self.host.with_tensors(own, held, plain=plain, first=start) for own, held, start in each]
+
+    def _first_layers(self, points: Sequence[Tensor | Combination]) -> list[First | None]:
+        """For each point what computes its first layer, common to those of the same vectors, where that may be done.
+
+        A loss of somebody else's may hand the network another input than the batch's, or ask it twice; and bfloat16
+        would round what is added up.
+        """
+        own = self.loss is classification and isinstance(self.data, Pair) and self.precision != "bfloat16"
+        made = dict[tuple[int, ...], FirstLayer | None]()
+
+        def first(point: Tensor | Combination) -> First | None:
+            if not own or not isinstance(point, Combination):
+                return None
+            key = tuple(map(id, point.vectors))
+            if key not in made:
+                made[key] = self.host.first_layer([self.pieces(vector) for vector in point.vectors])
+            layer = made[key]
+            return None if layer is None else (layer, point.shares)
+
+        return [first(point) for point in points]
 
     @torch.no_grad()
     def _estimate(self, weights: Sequence[Mapping[str, Tensor]], buffers: Sequence[dict[str, Tensor]]) -> None:

@@ -128,11 +128,11 @@ def test_a_half_evaluated_path_goes_on_to_the_same_numbers(finished, no_training
     rows = run.read_lines("line-4-5000.jsonl")
     run.write_lines("line-4-5000.jsonl", rows[:3])
     measured = []
-    measure = Objective.measure
-    monkeypatch.setattr(Objective, "measure", lambda self, theta: measured.append(1) or measure(self, theta))
+    measure = Objective.measure_many
+    monkeypatch.setattr(Objective, "measure_many", lambda self, few: measured.append(len(few)) or measure(self, few))
     again, _ = computed(run.folder.parent)
     assert again.points == plot.points
-    assert len(measured) == 2  # training and test set at the one point missing
+    assert measured == [1, 1]  # training and test set at the one point missing
 
 
 def test_a_diverged_training_keeps_its_last_good_checkpoint(tmp_path):

@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sharpmin.combination import Combination
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation, random_directions
 from sharpmin.objective import Objective
@@ -72,6 +73,10 @@ class Frame:
     def theta(self, alpha: float, beta: float) -> Tensor:
         """The weights at (alpha, beta), a new vector [n]."""
         return torch.add(self.centre, self.u, alpha=alpha).add_(self.v, alpha=beta)
+
+    def combination(self, alpha: float, beta: float) -> Combination:
+        """The same, and what it is a sum of."""
+        return Combination(self.theta(alpha, beta), (self.centre, self.u, self.v), (1.0, alpha, beta))
 
 
 def random_frame(

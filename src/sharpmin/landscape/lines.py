@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sharpmin.batchnorm import Policy
+from sharpmin.combination import Combination
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation, random_directions
 from sharpmin.landscape.frames import norm
@@ -155,17 +156,18 @@ def lines(
     )
 
 
-def in_turn(theta: Tensor, directions: Iterator[Tensor], alphas: Sequence[float]) -> Callable[[int], Tensor]:
+def in_turn(theta: Tensor, directions: Iterator[Tensor], alphas: Sequence[float]) -> Callable[[int], Combination]:
     """What makes the weights of a point from its number; numbers go up, and one direction is held at a time."""
     drawn = enumerate(directions)
     at, direction = next(drawn)
 
-    def make(number: int) -> Tensor:
+    def make(number: int) -> Combination:
         nonlocal at, direction
         draw, column = divmod(number, len(alphas))
         while at < draw:
             at, direction = next(drawn)
-        return torch.add(theta, direction, alpha=alphas[column])
+        alpha = alphas[column]
+        return Combination(torch.add(theta, direction, alpha=alpha), (theta, direction), (1.0, alpha))
 
     return make
 

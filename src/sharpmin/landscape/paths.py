@@ -20,6 +20,7 @@ import numpy as np
 from torch import Tensor
 
 from sharpmin.batchnorm import Policy
+from sharpmin.combination import Combination
 from sharpmin.errors import UsageError
 from sharpmin.landscape.points import measured
 from sharpmin.measurement import Measurement
@@ -94,12 +95,31 @@ def interpolate(theta_a: Tensor, theta_b: Tensor, alpha: float, *, kind: Kind = 
     """
     if theta_a.shape != theta_b.shape:
         raise UsageError(f"the two minimizers differ in size: {theta_a.numel()} and {theta_b.numel()} weights")
-    check_kind(kind)
     if alpha in (0, 1):
+        check_kind(kind)
         return (theta_b if alpha else theta_a).clone()
-    if kind == "arc":
-        return math.sin(alpha * math.pi / 2) * theta_b + math.cos(alpha * math.pi / 2) * theta_a
-    return alpha * theta_b + (1 - alpha) * theta_a
+    of_a, of_b = shares(alpha, kind=kind)
+    return of_b * theta_b + of_a * theta_a
+
+
+def shares(alpha: float, *, kind: Kind = "line") -> tuple[float, float]:
+    """The shares of theta_a and theta_b at alpha.
+
+    Example:
+        >>> shares(0.25), shares(0.0, kind="arc"), shares(1.0, kind="arc")
+        ((0.75, 0.25), (1.0, 0.0), (0.0, 1.0))
+
+    """
+    check_kind(kind)
+    if kind == "line" or alpha in (0, 1):
+        return 1 - alpha, alpha
+    return math.cos(alpha * math.pi / 2), math.sin(alpha * math.pi / 2)
+
+
+def between_ends(theta_a: Tensor, theta_b: Tensor, alpha: float, *, kind: Kind) -> Combination:
+    """The weights at alpha, and that they are a sum of the two ends."""
+    theta = interpolate(theta_a, theta_b, alpha, kind=kind)
+    return Combination(theta, (theta_a, theta_b), shares(alpha, kind=kind))
 
 
 def between(a: Mapping[str, Tensor], b: Mapping[str, Tensor], alpha: float, *, kind: Kind) -> dict[str, Tensor]:
@@ -161,7 +181,7 @@ def path(
 
     found = measured(
         objective,
-        lambda number: interpolate(theta_a, theta_b, alphas[number], kind=kind),
+        lambda number: between_ends(theta_a, theta_b, alphas[number], kind=kind),
         len(alphas),
         buffers=None if buffers is None else lambda number: between(*buffers, alphas[number], kind=kind),
         tell=tell,

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from torch import Tensor
 
+from sharpmin.combination import Combination
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
 
@@ -23,7 +24,7 @@ def nothing(found: Sequence[Measurement]) -> None:
 
 def measured(
     objective: Objective,
-    theta: Callable[[int], Tensor],
+    theta: Callable[[int], Tensor | Combination],
     points: int,
     *,
     buffers: Callable[[int], Mapping[str, Tensor]] | None = None,
@@ -35,7 +36,7 @@ def measured(
 
     Args:
         objective: f.
-        theta: makes the weights [n] of a point from its number, counted from 0.
+        theta: makes the weights [n] of a point from its number, counted from 0; or with what they are a sum of.
         points: how many there are.
         buffers: those of a point, where they are not the model's own.
         found: the first points, measured earlier; they are not measured again.

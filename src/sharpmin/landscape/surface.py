@@ -125,7 +125,7 @@ def surface(
 
     values = measured(
         objective,
-        lambda number: frame.theta(*places[number]),
+        lambda number: frame.combination(*places[number]),
         len(places),
         buffers=None if buffers is None else lambda number: buffers(*places[number]),
         found=found,

@@ -9,7 +9,7 @@ Source: Keskar et al. 2017, Figures 3 and 7; the authors' `plot_parametric_plot.
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import nan
 from pathlib import Path as File
@@ -18,10 +18,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from sharpmin.combination import Combination, dense_first
 from sharpmin.data import Examples, Split
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
-from sharpmin.landscape.paths import Kind, Path, check_kind, default_alphas, interpolate
+from sharpmin.landscape.paths import Kind, Path, between_ends, check_kind, default_alphas
+from sharpmin.measurement import Measurement
 from sharpmin.memory import check_fits
 from sharpmin.objective import DEFAULT_BATCH, Objective
 from sharpmin.progress import Progress, silent
@@ -33,6 +35,7 @@ from sharpmin.zoo import build
 
 SMALL, LARGE = "small_batch", "large_batch"
 FORMAT = 1
+TOGETHER = 5  # points
 
 
 @dataclass(frozen=True)
@@ -281,17 +284,22 @@ def evaluate(
     progress: Progress,
     group: Group = ALONE,
 ) -> list[dict[str, float]]:
-    """The rows of the curve; each is kept as soon as it is computed."""
+    """The rows of the curve; they are kept as soon as they are computed.
+
+    That is one by one, or a few together where their first layer is computed once for all of them.
+    """
     name = rows_of(job)
     rows = run.read_lines(name)
     alphas = default_alphas(job.points)
     measure = measurer(model, split, batch_size=job.evaluation_batch, device=device, group=group)
-    for alpha in alphas[len(rows) :]:
-        began = time.perf_counter()
-        point = measure(alpha, interpolate(theta_small, theta_large, alpha, kind=job.path))
-        rows.append({**asdict(point), "seconds": time.perf_counter() - began})
+    together = 1 if dense_first(model) is None else TOGETHER
+    while len(rows) < len(alphas):
+        began, few = time.perf_counter(), alphas[len(rows) :][:together]
+        points = measure(few, [between_ends(theta_small, theta_large, alpha, kind=job.path) for alpha in few])
+        seconds = (time.perf_counter() - began) / len(few)
+        rows += [{**asdict(point), "seconds": seconds} for point in points]
         run.write_lines(name, rows)
-        note = f"alpha {alpha:+.3f}, train loss {point.train_loss:.4f}"
+        note = f"alpha {few[-1]:+.3f}, train loss {points[-1].train_loss:.4f}"
         progress(f"evaluate {job.path}", len(rows), len(alphas), unit="points", note=note)
     return rows
 
@@ -303,18 +311,20 @@ def rows_of(job: Job) -> str:
 
 def measurer(
     model: nn.Module, split: Split, *, batch_size: int, device: torch.device | str, group: Group = ALONE
-) -> Callable[[float, Tensor], Point]:
-    """A function that gives the point of the curve at (alpha, theta); always in float32."""
+) -> Callable[[Sequence[float], Sequence[Combination]], list[Point]]:
+    """A function that gives the points of the curve at some alphas and their thetas; always in float32."""
 
     def objective(examples: Examples) -> Objective:
         return Objective(model, examples, batch_norm="batch", batch_size=batch_size, device=device, group=group)
 
     train_set, test_set = objective(split.train), objective(split.test)
 
-    def measure(alpha: float, theta: Tensor) -> Point:
-        on_train, on_test = train_set.measure(theta), test_set.measure(theta)
+    def point(alpha: float, on_train: Measurement, on_test: Measurement) -> Point:
         hits, test_hits = (nan if m.accuracy is None else m.accuracy for m in (on_train, on_test))
         return Point(alpha, on_train.loss, hits, on_test.loss, test_hits)
+
+    def measure(alphas: Sequence[float], thetas: Sequence[Combination]) -> list[Point]:
+        return list(map(point, alphas, train_set.measure_many(thetas), test_set.measure_many(thetas)))
 
     return measure
 
