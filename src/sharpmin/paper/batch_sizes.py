@@ -1,8 +1,8 @@
 """Figure 4 of Keskar et al. 2017: test accuracy and sharpness against the batch size.
 
 Every batch size is trained from the same starting points for the same number of epochs, from small batches to the whole
-training set; Metric 2.1 is taken at each solution by each epsilon. The paper finds a threshold above which accuracy
-falls and sharpness rises.
+training set; Metric 2.1 is taken at each solution by each epsilon. The paper finds a threshold after which test
+accuracy drops, and around which sharpness, which has risen up to there, rises much less.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """Appendix E of Keskar et al. 2017, and what came after: do remedies lead large batches to flat minimizers?
 
 From each seed's starting point the small-batch training, the large-batch one, and the large-batch one with each remedy;
-then accuracy and Metric 2.1 at every solution. The paper reports better accuracy by augmentation and by conservative
-training, none by robust training, and minimizers that stay sharp. Augmentation it compares with small batches that are
-augmented too, so these are trained as well.
+then accuracy and Metric 2.1 at every solution. The paper (sections 2.2.2 and 4) says of its remedies together that they
+reduce the generalization gap and still lead to relatively sharp minimizers. Augmented large batches are compared with
+augmented small ones, so these are trained as well.
 
 Numbers that the full recipe has in absolute terms follow a budget: ghosts and the first batch of a growing one are as
 large as the small batch, which is what a warmed-up learning rate is scaled from; a quarter of the epochs is warm-up, or
