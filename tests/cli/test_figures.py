@@ -3,9 +3,10 @@
 import inspect
 import json
 import shutil
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -36,6 +37,8 @@ VERBS = {
 }
 SCALED = "scaled down: 40 of 50 images, 2 of {} epochs, {} of 5 trials"
 VERB = import_module("sharpmin.cli.sweep")
+RECORDS = Path(__file__).parents[2] / "records"
+RECORD = RECORDS / "2026-11-25_F1-batch-sizes" / "rows.json"
 
 
 def metric(*, epsilon):
@@ -84,7 +87,7 @@ def solution(out, **wanted):
     return one
 
 
-def evaluated(weights, *, seed=0):
+def evaluated(weights, *, seed=0, epsilon=1e-3):
     """Loss, test accuracy and sharpness at these weights, in plain PyTorch and by the measure itself."""
     part = data.subset(SPLIT.train, 40, seed=seed, classes=3)
     model = zoo.build("F1", seed=0, shape=(6,), classes=3)
@@ -92,7 +95,7 @@ def evaluated(weights, *, seed=0):
     with torch.no_grad():
         loss = F.cross_entropy(model(part.inputs), part.targets).item()
         accuracy = (model(SPLIT.test.inputs).argmax(1) == SPLIT.test.targets).double().mean().item()
-    value = metric(epsilon=1e-3)(Objective(model, part, batch_norm="batch")).value
+    value = metric(epsilon=epsilon)(Objective(model, part, batch_norm="batch")).value
     return SimpleNamespace(loss=loss, accuracy=accuracy, sharpness=value)
 
 
@@ -109,11 +112,13 @@ def trained(batch_size):
 
 def test_figure_4_has_the_numbers_of_its_solutions(made):
     rows = numbers(made, "batch-sizes").rows
-    assert [(row.seed, row.batch_size, row.epochs) for row in rows] == [(0, 8, 2), (0, 20, 2), (1, 8, 2), (1, 20, 2)]
+    assert [(row.seed, row.batch_size, row.epsilon) for row in rows] == [
+        (seed, size, epsilon) for seed in (0, 1) for size in (8, 20) for epsilon in (1e-3, 5e-4)
+    ]
     for row in rows:
-        found = evaluated(
-            solution(made, batch_size=row.batch_size, seed=row.seed, warm_start=None).load("solution")[0], seed=row.seed
-        )
+        assert row.epochs == 2
+        weights = solution(made, batch_size=row.batch_size, seed=row.seed, warm_start=None).load("solution")[0]
+        found = evaluated(weights, seed=row.seed, epsilon=row.epsilon)
         check(row, found)
         assert row.test_accuracy == pytest.approx(found.accuracy)
 
@@ -179,6 +184,82 @@ def test_drawn_again_from_its_numbers_alone_it_is_the_same_picture(made, verb, t
     assert run(["redraw", str(tmp_path / f"F1-{verb}.json")]) == 0
     for name in (f"F1-{verb}.png", f"F1-{verb}.pdf"):
         assert (tmp_path / name).read_bytes() == (made / "Figures" / name).read_bytes()
+
+
+def heights(line):
+    """Of a curve with bars, and its marks."""
+    return list(line.lines[0].get_ydata())
+
+
+def test_figure_4_has_a_curve_of_each_epsilon_and_one_of_accuracy(made):
+    found = numbers(made, "batch-sizes")
+    drawing = drawn(found)
+    left, right = drawing.axes
+    (legend,) = drawing.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "test accuracy",
+        "sharpness, epsilon 0.001",
+        "sharpness, epsilon 0.0005",
+    ]
+    assert len({line.lines[0].get_linestyle() for line in right.containers}) == 2
+    assert len({line.lines[0].get_marker() for line in right.containers}) == 2
+    for line, epsilon in zip(right.containers, (1e-3, 5e-4), strict=True):
+        of_size = [[r.sharpness for r in found.rows if (r.batch_size, r.epsilon) == (b, epsilon)] for b in (8, 20)]
+        assert heights(line) == pytest.approx([sum(values) / 2 for values in of_size])
+    assert len(left.containers) == 1
+    assert "epsilon = 0.001 and 0.0005" in found.provenance.note
+
+
+def test_what_was_measured_by_one_epsilon_is_only_measured_by_the_other(made, tmp_path):
+    command = ["paper", "batch-sizes", *VERBS["batch-sizes"].split(), "--out", str(tmp_path)]
+    whole = numbers(made, "batch-sizes").rows
+    assert run([*command, "--epsilon", "5e-4"]) == 0
+    assert numbers(tmp_path, "batch-sizes").rows == tuple(row for row in whole if row.epsilon == 5e-4)
+    trained_at = {file: file.stat().st_mtime_ns for file in tmp_path.glob("runs/*/solution.safetensors")}
+    before = {file: file.read_text() for file in tmp_path.glob("runs/*/sharpness.jsonl")}
+    assert len(trained_at) == len(before) == 4
+    assert run([*command, "--epsilon", "1e-3", "5e-4", "1e-3"]) == 0
+    assert numbers(tmp_path, "batch-sizes").rows == whole
+    assert {file: file.stat().st_mtime_ns for file in trained_at} == trained_at
+    for file, lines in before.items():
+        assert file.read_text().startswith(lines)
+        (added,) = file.read_text().removeprefix(lines).splitlines()
+        assert json.loads(added)["epsilon"] == 1e-3
+
+
+def test_stopped_between_two_epsilons_it_goes_on_with_the_second(made, tmp_path, monkeypatch):
+    def stopped(folder, name, rows):
+        keep(folder, name, rows)
+        if name == "sharpness.jsonl":
+            raise KeyboardInterrupt
+
+    keep = Run.write_lines
+    command = ["paper", "batch-sizes", *VERBS["batch-sizes"].split(), "--out", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "write_lines", stopped)
+        assert run(command) == 130
+    assert not (tmp_path / "Figures").exists()
+    assert run(command) == 0
+    assert numbers(tmp_path, "batch-sizes").rows == numbers(made, "batch-sizes").rows
+
+
+def test_a_file_of_one_epsilon_by_an_earlier_version_is_drawn_again(tmp_path):
+    shutil.copy(RECORD, tmp_path / "old.json")
+    assert run(["redraw", str(tmp_path / "old.json")]) == 0
+    assert (tmp_path / "old.png").exists()
+    raw, found = json.loads(RECORD.read_text()), figures.load(RECORD)
+    assert "epsilons" not in raw["provenance"]
+    assert found.provenance.epsilons == (1e-3,)
+    assert [asdict(row) for row in found.rows] == [{**row, "epsilon": 1e-3} for row in raw["rows"]]
+    (curve,) = drawn(found).axes[1].containers
+    assert heights(curve) == [row["sharpness"] for row in raw["rows"]]
+
+
+@pytest.mark.parametrize("record", ["2026-11-25_F1-warm-start", "2026-11-25_F1-sharpness-along"])
+def test_the_other_figures_of_an_earlier_version_too(record):
+    found = figures.load(RECORDS / record / "rows.json")
+    assert found.provenance.epsilons == (1e-3,)
+    assert drawn(found).axes
 
 
 def test_killed_it_goes_on_to_the_same_numbers(made, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def row(training, seed, test, sharpness):
 
 def test_the_table_has_means_and_sample_standard_deviations():
     rows = (row("large batch", 0, 0.75, 700.0), row("sam", 0, 0.5, 10), row("large batch", 1, 0.77, 704.0))
-    origin = Provenance("C1", {"name": "cifar10", "synthetic": False}, (0, 1), 20, 1e-3, "", "x", (), ())
+    origin = Provenance("C1", {"name": "cifar10", "synthetic": False}, (0, 1), 20, (1e-3,), "", "x", (), ())
     table = RemedyTable(origin, (*rows, row("sam", 1, None, 20)))
     assert lines(table) == [
         ("large batch", "76.00 ± 1.41", "87.50 ± 0.00", "702.00 ± 2.83"),

@@ -43,7 +43,8 @@ def remedies(folder):
         for seed, (test, fit) in enumerate(accuracies)
     ]
     save(
-        RemedyTable(Provenance(**PROVENANCE, network="F1", epsilon=1e-3, environments=(), runs=()), tuple(rows)), folder
+        RemedyTable(Provenance(**PROVENANCE, network="F1", epsilons=(1e-3,), environments=(), runs=()), tuple(rows)),
+        folder,
     )
     return folder.with_name(f"{folder.name}.json")
 

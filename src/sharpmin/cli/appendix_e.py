@@ -6,7 +6,7 @@ from cyclopts import Group, Parameter
 
 from sharpmin.cli.measuring import show
 from sharpmin.cli.remedies import Name
-from sharpmin.cli.reproducing import Reproduction, carried_out, command, extent
+from sharpmin.cli.reproducing import RECIPE, Reproduction, carried_out, command, extent
 
 OWN = Group("Of this table", sort_key=0)
 
@@ -15,6 +15,7 @@ def remedies(
     *,
     options: Reproduction,
     remedies: Annotated[list[Name] | None, Parameter(group=OWN, consume_multiple=True, negative="")] = None,
+    epsilon: Annotated[float, Parameter(group=RECIPE)] = 1e-3,
 ) -> None:
     """Appendix E and later: do remedies lead large batches to minimizers that generalise, and to flat ones?
 
@@ -28,6 +29,8 @@ def remedies(
         See `sharpmin.cli.reproducing`.
     remedies
         Which of them; all by default, but for augmentation where the network learns no images.
+    epsilon
+        Half-width of Metric 2.1's box; the paper has 0.001 and 0.0005.
     """
     from rich.table import Table
 
@@ -40,11 +43,9 @@ def remedies(
     left = extent(options, epochs=training(options.network).epochs)
     config = TrainConfig(precision=options.precision)
     made = recipe.configurations(options.network, left, chosen=remedies, config=config)
-    planned = carried_out(
-        recipe.trials(options.network, left, made, epsilon=options.epsilon, data=options.data), options
-    )
-    asked = command("remedies", options, remedies=remedies)
-    origin = provenance(planned, left, network=options.network, epsilon=options.epsilon, command=asked)
+    planned = carried_out(recipe.trials(options.network, left, made, epsilon=epsilon, data=options.data), options)
+    asked = command("remedies", options, remedies=remedies, epsilon=epsilon)
+    origin = provenance(planned, left, network=options.network, epsilons=[epsilon], command=asked)
     table = recipe.gather(planned, list(made), origin)
     shown = Table(*remedy_table.COLUMNS, box=None)
     for line in remedy_table.lines(table):

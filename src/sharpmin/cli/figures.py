@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from sharpmin.cli.reproducing import Reproduction, carried_out, command, extent
+from sharpmin.cli.reproducing import RECIPE, Reproduction, carried_out, command, extent
 from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,11 +24,12 @@ def batch_sizes(
     *,
     options: Reproduction,
     sizes: Annotated[list[int] | None, Parameter(group=OWN, consume_multiple=True, negative="")] = None,
+    epsilon: Annotated[list[float] | None, Parameter(group=RECIPE, consume_multiple=True, negative="")] = None,
 ) -> None:
     """Figure 4: test accuracy and sharpness against the batch size.
 
-    Trains each batch size from the same starting points, 100 epochs by default, measures Metric 2.1 at each solution,
-    and saves Figures/NETWORK-batch-sizes.pdf, .png and .json. Interrupted, the same command goes on.
+    Trains each batch size from the same starting points, 100 epochs by default, measures Metric 2.1 at each solution
+    by each epsilon, and saves Figures/NETWORK-batch-sizes.pdf, .png and .json. Interrupted, the same command goes on.
 
     Parameters
     ----------
@@ -36,15 +37,19 @@ def batch_sizes(
         See `sharpmin.cli.reproducing`.
     sizes
         Batch sizes; by default from 64 on each twice the one before, and the whole training set.
+    epsilon
+        Half-widths of Metric 2.1's box, one or several; by default the paper's, 0.001 and 0.0005.
     """
     from sharpmin.paper import batch_sizes
     from sharpmin.paper.finished import provenance
+    from sharpmin.paper.metric import EPSILONS
 
+    epsilons = list(dict.fromkeys(epsilon or EPSILONS))
     left = extent(options, epochs=batch_sizes.EPOCHS)
-    trials = batch_sizes.trials(options.network, left, sizes=sizes, **how(options), epsilon=options.epsilon)
+    trials = batch_sizes.trials(options.network, left, sizes=sizes, **how(options), epsilons=epsilons)
     planned = carried_out(trials, options)
-    asked = command("batch-sizes", options, sizes=sizes)
-    made = provenance(planned, left, network=options.network, epsilon=options.epsilon, command=asked)
+    asked = command("batch-sizes", options, sizes=sizes, epsilon=epsilons)
+    made = provenance(planned, left, network=options.network, epsilons=epsilons, command=asked)
     finish(batch_sizes.gather(planned, made), options.out)
 
 
@@ -54,6 +59,7 @@ def warm_start(
     every: Annotated[int, Parameter(group=OWN)] = 1,
     small_batch: Annotated[int | None, Parameter(group=OWN)] = None,
     large_batch: Annotated[int | None, Parameter(group=OWN)] = None,
+    epsilon: Annotated[float, Parameter(group=RECIPE)] = 1e-3,
 ) -> None:
     """Figure 5: large-batch training started from the iterates of small-batch training.
 
@@ -71,6 +77,8 @@ def warm_start(
         256 by default; of less than 25,600 training examples 1%.
     large_batch
         10% of the training set by default.
+    epsilon
+        Half-width of Metric 2.1's box; the paper has 0.001 and 0.0005.
     """
     from sharpmin.paper import warm_start
     from sharpmin.paper.finished import provenance
@@ -80,9 +88,10 @@ def warm_start(
     small, large = two_batches(left, small_batch, large_batch)
     runs = warm_start.small_trials(options.network, left, batch_size=small, every=every, **how(options))
     begun = carried_out(runs, options)
-    planned = carried_out(warm_start.large_trials(runs, batch_size=large, epsilon=options.epsilon), options)
-    asked = command("warm-start", options, every=every, small_batch=small_batch, large_batch=large_batch)
-    made = provenance([*begun, *planned], left, network=options.network, epsilon=options.epsilon, command=asked)
+    planned = carried_out(warm_start.large_trials(runs, batch_size=large, epsilon=epsilon), options)
+    own = {"every": every, "small_batch": small_batch, "large_batch": large_batch, "epsilon": epsilon}
+    asked = command("warm-start", options, **own)
+    made = provenance([*begun, *planned], left, network=options.network, epsilons=[epsilon], command=asked)
     finish(warm_start.gather(begun, planned, made), options.out)
 
 
@@ -93,6 +102,7 @@ def sharpness_along(
     every: Annotated[int, Parameter(group=OWN)] = 1,
     small_batch: Annotated[int | None, Parameter(group=OWN)] = None,
     large_batch: Annotated[int | None, Parameter(group=OWN)] = None,
+    epsilon: Annotated[float, Parameter(group=RECIPE)] = 1e-3,
 ) -> None:
     """Figure 6: sharpness against cross-entropy along small-batch and large-batch training.
 
@@ -111,6 +121,8 @@ def sharpness_along(
         256 by default; of less than 25,600 training examples 1%.
     large_batch
         10% of the training set by default.
+    epsilon
+        Half-width of Metric 2.1's box; the paper has 0.001 and 0.0005.
     """
     from sharpmin.paper import sharpness_along
     from sharpmin.paper.finished import provenance
@@ -128,13 +140,14 @@ def sharpness_along(
         small_batch=small,
         large_batch=large,
         epochs=epochs,
-        epsilon=options.epsilon,
+        epsilon=epsilon,
         **how(options),
     )
     planned = carried_out(trials, options)
-    own = {"first": first, "every": every, "small_batch": small_batch, "large_batch": large_batch}
+    batches = {"small_batch": small_batch, "large_batch": large_batch}
+    own = {"first": first, "every": every, **batches, "epsilon": epsilon}
     asked = command("sharpness-along", options, **own)
-    made = provenance(planned, left, network=options.network, epsilon=options.epsilon, command=asked)
+    made = provenance(planned, left, network=options.network, epsilons=[epsilon], command=asked)
     finish(sharpness_along.gather(planned, made), options.out)
 
 

@@ -42,8 +42,6 @@ class Reproduction:
         Seeds; the paper has five.
     seed
         The first seed.
-    epsilon
-        Half-width of Metric 2.1's box; the paper has 0.001 and 0.0005.
     precision
         Arithmetic of training, tf32 on a GPU only; the evaluation is always in float32.
     data
@@ -72,7 +70,6 @@ class Reproduction:
     epochs: Annotated[int | None, Parameter(group=RECIPE)] = None
     trials: Annotated[int, Parameter(group=RECIPE)] = 5
     seed: Annotated[int, Parameter(group=RECIPE)] = 0
-    epsilon: Annotated[float, Parameter(group=RECIPE)] = 1e-3
     precision: Annotated[Literal["float32", "tf32", "bfloat16"], Parameter(group=RECIPE)] = "float32"
     data: Annotated[str | None, Parameter(group=RECIPE)] = None
     engine: Annotated[Engine, Parameter(group=PLACE)] = "local"

@@ -1,8 +1,8 @@
 """Figure 4 of Keskar et al. 2017: test accuracy and sharpness against the batch size.
 
 Every batch size is trained from the same starting points for the same number of epochs, from small batches to the whole
-training set; Metric 2.1 is taken at each solution. The paper finds a threshold above which accuracy falls and sharpness
-rises.
+training set; Metric 2.1 is taken at each solution by each epsilon. The paper finds a threshold after which test
+accuracy drops, and around which sharpness, which has risen up to there, rises much less.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from dataclasses import replace
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.figures import BatchSizeRow, BatchSizes
 from sharpmin.paper.finished import history, measured, training
-from sharpmin.paper.metric import metric_2_1
+from sharpmin.paper.metric import EPSILONS, metric_2_1
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.single import Single
 from sharpmin.sweep.plan import Planned
-from sharpmin.sweep.trial import Trial
+from sharpmin.sweep.trial import Measure, Trial
 from sharpmin.training import TrainConfig
 
 EPOCHS = 100
@@ -44,7 +44,7 @@ def trials(
     *,
     sizes: Sequence[int] | None = None,
     config: TrainConfig | None = None,
-    epsilon: float = 1e-3,
+    epsilons: Sequence[float] = EPSILONS,
     data: str | None = None,
 ) -> list[Trial]:
     """A training of each batch size from each seed, measured at its solution.
@@ -54,7 +54,7 @@ def trials(
         extent: images, epochs and seeds.
         sizes: batch sizes; `doubling` ones by default.
         config: how each is trained, but for batch size, epochs and seed.
-        epsilon: of Metric 2.1.
+        epsilons: of Metric 2.1, each taken at every solution.
         data: a data set's name; the network's own by default.
 
     Example:
@@ -71,7 +71,7 @@ def trials(
         Trial(
             Single(network, seed, replace(made, batch_size=size, seed=seed), extent.train_size),
             data=data,
-            measures=(metric_2_1(epsilon=epsilon),),
+            measures=tuple(metric_2_1(epsilon=epsilon) for epsilon in epsilons),
         )
         for seed in extent.seeds
         for size in sizes or doubling(extent.images)
@@ -80,11 +80,18 @@ def trials(
 
 def gather(planned: Sequence[Planned], provenance: Provenance) -> BatchSizes:
     """The numbers of the finished runs of `trials`."""
-    return BatchSizes(provenance, tuple(row_of(run) for run in planned))
+    return BatchSizes(provenance, tuple(row_of(run, measure) for run in planned for measure in run.trial.measures))
 
 
-def row_of(run: Planned) -> BatchSizeRow:
-    """The numbers of one."""
-    job, epochs, found = training(run), history(run), measured(run)
-    accuracy = epochs[-1].test_accuracy
-    return BatchSizeRow(job.config.batch_size, job.seed, len(epochs), found["loss"], accuracy, found["value"])
+def row_of(run: Planned, measure: Measure) -> BatchSizeRow:
+    """The numbers of one by one of its measures."""
+    job, epochs, found = training(run), history(run), measured(run, measure)
+    return BatchSizeRow(
+        batch_size=job.config.batch_size,
+        seed=job.seed,
+        epochs=len(epochs),
+        loss=found["loss"],
+        test_accuracy=epochs[-1].test_accuracy,
+        epsilon=found["epsilon"],
+        sharpness=found["value"],
+    )

@@ -14,7 +14,7 @@ from sharpmin.runs import read_json, write_json
 
 @dataclass(frozen=True)
 class BatchSizeRow:
-    """A training and what it led to.
+    """A training and what it led to, measured by one epsilon.
 
     Attributes:
         batch_size: examples per step.
@@ -22,6 +22,7 @@ class BatchSizeRow:
         epochs: done.
         loss: f at the solution, the mean over the training set.
         test_accuracy: of the solution, a fraction.
+        epsilon: of Metric 2.1.
         sharpness: Metric 2.1 at the solution, in percent.
 
     """
@@ -31,6 +32,7 @@ class BatchSizeRow:
     epochs: int
     loss: float
     test_accuracy: float | None
+    epsilon: float
     sharpness: float
 
 
@@ -40,7 +42,7 @@ class BatchSizes:
 
     Attributes:
         provenance: what they were made from.
-        rows: one for each batch size and trial.
+        rows: one for each trial, batch size and epsilon.
 
     """
 
@@ -160,8 +162,9 @@ def load(file: Path) -> Numbers:
     raw = read_json(file)
     try:
         kind, row = KINDS[raw.pop("figure")]
-        made = raw.pop("provenance")
-        several = {name: tuple(made[name]) for name in ("seeds", "environments", "runs")}
-        return kind(Provenance(**{**made, **several}), rows=tuple(row(**line) for line in raw.pop("rows")), **raw)
+        made, lines = Provenance.read(raw.pop("provenance")), raw.pop("rows")
+        if row is BatchSizeRow:  # earlier versions had one epsilon and did not write it in each row
+            lines = [{"epsilon": made.epsilons[0], **line} for line in lines]
+        return kind(made, rows=tuple(row(**line) for line in lines), **raw)
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{file} is not a figure's JSON ({error}): give one that sharpmin paper wrote") from error

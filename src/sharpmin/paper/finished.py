@@ -11,6 +11,7 @@ from sharpmin.paper.single import Single
 from sharpmin.runs import Run, read_json
 from sharpmin.sweep.measuring import evaluation, kept_row
 from sharpmin.sweep.plan import Planned
+from sharpmin.sweep.trial import Measure, named
 from sharpmin.training import Epoch
 
 
@@ -25,23 +26,24 @@ def history(run: Planned) -> tuple[Epoch, ...]:
     return tuple(Epoch(**line) for line in Run(run.folder).read_lines(f"{SOLUTION}.history.jsonl"))
 
 
-def measured(run: Planned, epoch: int | None = None) -> dict[str, Any]:
-    """The row of the trial's one measure, at the solution or at the iterate after an epoch.
+def measured(run: Planned, measure: Measure, epoch: int | None = None) -> dict[str, Any]:
+    """The row of a measure of the trial, at the solution or at the iterate after an epoch.
 
     Raises:
         RunError: it is not there.
 
     """
     point = SOLUTION if epoch is None else point_of(epoch, training(run).config)
-    (measure,) = run.trial.measures
     how = evaluation(run.trial, read_json(run.folder / "settings.json")["data"]["train"])
     found = kept_row(Run(run.folder), point, measure, how)
     if found is None:
-        raise RunError(f"{run.folder} has no measure at {point}: run the same command again")
+        raise RunError(f"{run.folder} has no {named(measure)[0]} at {point}: run the same command again")
     return found
 
 
-def provenance(planned: Sequence[Planned], extent: Extent, *, network: str, epsilon: float, command: str) -> Provenance:
+def provenance(
+    planned: Sequence[Planned], extent: Extent, *, network: str, epsilons: Sequence[float], command: str
+) -> Provenance:
     """What these finished runs were made from.
 
     Raises:
@@ -56,7 +58,7 @@ def provenance(planned: Sequence[Planned], extent: Extent, *, network: str, epsi
         data=read_json(planned[0].folder / "settings.json")["data"],
         seeds=extent.seeds,
         epochs=extent.epochs,
-        epsilon=epsilon,
+        epsilons=tuple(epsilons),
         scaled=extent.scaled,
         command=command,
         environments=tuple(environments),

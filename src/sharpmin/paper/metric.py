@@ -7,6 +7,9 @@ from functools import partial
 
 from sharpmin.measures import Sharpness, sharpness
 
+EPSILONS = (1e-3, 5e-4)
+"""Those of the paper."""
+
 
 def metric_2_1(*, epsilon: float = 1e-3, subspace: int | None = None) -> partial[Sharpness]:
     """Sharpness as a measure of a sweep: from the corner of the box, ten iterations.

@@ -1,7 +1,7 @@
 """What a figure of many runs carries with its numbers: on what, how much of the recipe, by which command, where."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from sharpmin.paper.inputs import titled
 
@@ -17,7 +17,7 @@ class Provenance:
         data: the data set of the first run as its folder records it: its name, sizes, and whether it is synthetic.
         seeds: one for each trial.
         epochs: of each training.
-        epsilon: of Metric 2.1.
+        epsilons: of Metric 2.1.
         scaled: what is less than in the recipe, a sentence; empty where nothing is.
         command: that computes the same numbers.
         environments: versions and hardware, one for each that a run was computed in.
@@ -29,11 +29,20 @@ class Provenance:
     data: dict[str, Any]
     seeds: tuple[int, ...]
     epochs: int
-    epsilon: float
+    epsilons: tuple[float, ...]
     scaled: str
     command: str
     environments: tuple[Row, ...]
     runs: tuple[str, ...]
+
+    @classmethod
+    def read(cls, raw: Row) -> Self:
+        """From JSON, where earlier versions wrote their one epsilon as a number."""
+        made = {name: value for name, value in raw.items() if name != "epsilon"}
+        if "epsilon" in raw:
+            made["epsilons"] = [raw["epsilon"]]
+        several = {name: tuple(made[name]) for name in ("seeds", "epsilons", "environments", "runs")}
+        return cls(**{**made, **several})
 
     @property
     def title(self) -> str:
@@ -42,5 +51,6 @@ class Provenance:
 
     @property
     def note(self) -> str:
-        """The line below the figure: epsilon, and what is less than in the recipe."""
-        return "; ".join(filter(None, [f"Metric 2.1, epsilon = {self.epsilon:g}, full space", self.scaled]))
+        """The line below the figure: the epsilons, and what is less than in the recipe."""
+        epsilons = " and ".join(f"{epsilon:g}" for epsilon in self.epsilons)
+        return "; ".join(filter(None, [f"Metric 2.1, epsilon = {epsilons}, full space", self.scaled]))

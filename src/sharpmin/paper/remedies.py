@@ -1,9 +1,9 @@
 """Appendix E of Keskar et al. 2017, and what came after: do remedies lead large batches to flat minimizers?
 
 From each seed's starting point the small-batch training, the large-batch one, and the large-batch one with each remedy;
-then accuracy and Metric 2.1 at every solution. The paper reports better accuracy by augmentation and by conservative
-training, none by robust training, and minimizers that stay sharp. Augmentation it compares with small batches that are
-augmented too, so these are trained as well.
+then accuracy and Metric 2.1 at every solution. The paper (sections 2.2.2 and 4) says of its remedies together that they
+reduce the generalization gap and still lead to relatively sharp minimizers. Augmented large batches are compared with
+augmented small ones, so these are trained as well.
 
 Numbers that the full recipe has in absolute terms follow a budget: ghosts and the first batch of a growing one are as
 large as the small batch, which is what a warmed-up learning rate is scaled from; a quarter of the epochs is warm-up, or
@@ -14,22 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sharpmin.errors import RunError, UsageError
+from sharpmin.errors import UsageError
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
 from sharpmin.paper.budget import Extent
-from sharpmin.paper.finished import history, training
-from sharpmin.paper.iterates import SOLUTION
+from sharpmin.paper.finished import history, measured, training
 from sharpmin.paper.metric import metric_2_1
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.recipes import large_batch, small_batch
 from sharpmin.paper.remedy_table import RemedyRow, RemedyTable
 from sharpmin.paper.single import Single
 from sharpmin.remedies import SAM, Augmentation, Conservative, GhostBatchNorm, GrowingBatch, Robust, WarmUp
-from sharpmin.runs import Run, read_json
-from sharpmin.sweep.measuring import evaluation, kept_row
 from sharpmin.sweep.plan import Planned
-from sharpmin.sweep.trial import Measure, Trial, named
+from sharpmin.sweep.trial import Trial
 from sharpmin.training import TrainConfig
 from sharpmin.zoo import default_interface
 
@@ -145,17 +142,3 @@ def row_of(run: Planned, name: str) -> RemedyRow:
         sharpness=sharp["value"],
         seconds=sum(epoch.seconds for epoch in epochs),
     )
-
-
-def measured(run: Planned, measure: Measure) -> dict[str, Any]:
-    """The row of a measure at the solution.
-
-    Raises:
-        RunError: it is not there.
-
-    """
-    how = evaluation(run.trial, read_json(run.folder / "settings.json")["data"]["train"])
-    found = kept_row(Run(run.folder), SOLUTION, measure, how)
-    if found is None:
-        raise RunError(f"{run.folder} has no {named(measure)[0]} at its solution: run the same command again")
-    return found

@@ -63,10 +63,10 @@ def gather(planned: Sequence[Planned], provenance: Provenance) -> SharpnessAlong
     smallest = min(training(run).config.batch_size for run in planned)
     rows = []
     for run in planned:
-        job = training(run)
+        job, (measure,) = training(run), run.trial.measures
         size = job.config.batch_size
         for epoch in run.trial.iterates:
-            found = measured(run, epoch)
+            found = measured(run, measure, epoch)
             numbers = (found["loss"], found["value"], found["first_order"])
             rows.append(AlongRow("SB" if size == smallest else "LB", size, job.seed, epoch, *numbers))
     return SharpnessAlong(provenance, tuple(rows))

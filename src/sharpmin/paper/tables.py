@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpmin.errors import RunError
+from sharpmin.paper.metric import EPSILONS
 from sharpmin.paper.published import accuracy_cell, sharpness_row
 from sharpmin.runs import Run
 from sharpmin.subjects import settings_of
@@ -18,7 +19,6 @@ from sharpmin.trials import check_alike
 
 ALPHAS = {"SB": 0.0, "LB": 1.0}
 PARTS = ("train", "test")
-EPSILONS = (1e-3, 5e-4)
 SPACES = {3: None, 4: 100}
 
 

@@ -82,7 +82,8 @@ def gather(small: Sequence[Planned], large: Sequence[Planned], provenance: Prove
     histories = {training(run).seed: history(run) for run in small}
     rows = []
     for run in large:
-        job, found = training(run), measured(run)
+        (measure,) = run.trial.measures
+        job, found = training(run), measured(run, measure)
         epoch = 0 if job.warm_start is None else job.warm_start.epoch
         before = histories[job.seed][epoch - 1].test_accuracy if epoch else None
         accuracy = history(run)[-1].test_accuracy

@@ -1,5 +1,7 @@
 """Test accuracy and sharpness against the batch size."""
 
+from itertools import cycle
+
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,9 +11,13 @@ from sharpmin.paper.figures import BatchSizes
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE, footnote
 from sharpmin.plots.trials import draw_spread, spread
 
+LINES = ("s--", "^:", "D-.")
+
 
 def batch_sizes(numbers: BatchSizes) -> Figure:
-    """Draw Figure 4: test accuracy (left axis) and Metric 2.1 (right axis) by batch size, mean and deviation.
+    """Draw Figure 4: test accuracy (left axis) and Metric 2.1 by each epsilon (right axis) against the batch size.
+
+    Means and deviations over the trials.
 
     Args:
         numbers: as `sharpmin.paper.batch_sizes.gather` or `sharpmin.paper.figures.load` gives them.
@@ -27,17 +33,21 @@ def batch_sizes(numbers: BatchSizes) -> Figure:
         axis = figure.add_subplot()
         draw_batch_sizes(axis, numbers)
         axis.set_title(numbers.provenance.title, fontsize=9)
+        figure.legend(loc="outside upper center", ncols=3, fontsize=8)
         footnote(figure, numbers.provenance.note)
     return figure
 
 
 def draw_batch_sizes(axis: Axes, numbers: BatchSizes) -> None:
-    """Draw on axes: accuracy on these, sharpness on new ones to their right."""
+    """Draw on axes: accuracy on these, sharpness on new ones to their right; labelled, without a legend."""
     right = axis.twinx()
-    accuracies = spread(numbers.rows, at=lambda r: r.batch_size, of=lambda r: percent(r.test_accuracy))
-    sharpness = spread(numbers.rows, at=lambda r: r.batch_size, of=lambda r: r.sharpness)
+    of_each = [row for row in numbers.rows if row.epsilon == numbers.provenance.epsilons[0]]  # a training once
+    accuracies = spread(of_each, at=lambda r: r.batch_size, of=lambda r: percent(r.test_accuracy))
     draw_spread(axis, accuracies, "o-", colour=ACCURACY_COLOUR, label="test accuracy")
-    draw_spread(right, sharpness, "s--", colour=LOSS_COLOUR, label="sharpness")
+    for epsilon, line in zip(numbers.provenance.epsilons, cycle(LINES), strict=False):
+        rows = [row for row in numbers.rows if row.epsilon == epsilon]
+        sharpness = spread(rows, at=lambda r: r.batch_size, of=lambda r: r.sharpness)
+        draw_spread(right, sharpness, line, colour=LOSS_COLOUR, label=f"sharpness, epsilon {epsilon:g}")
     axis.set_xscale("log", base=2)
     axis.set_xticks(accuracies[0], [f"{size:,}" for size in accuracies[0]], rotation=45, fontsize=8)
     axis.xaxis.set_minor_locator(NullLocator())

@@ -1,7 +1,7 @@
 """Data augmentation: each time an image is trained on, it is mirrored, turned and shifted at random.
 
-Appendix E of Keskar et al. 2017: horizontal reflections, rotations up to 10 degrees, translations up to 0.2 of the
-size. An image x becomes
+One of the remedies of appendix E of Keskar et al. 2017. By default horizontal reflections, rotations up to 10 degrees
+and translations up to 0.2 of the size. An image x becomes
 
     x'(p) = x(c + R(angle) (p - c) - s),    p, c, s in pixels, c the centre,
 

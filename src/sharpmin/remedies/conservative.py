@@ -4,7 +4,7 @@ Li et al. 2014, and appendix E of Keskar et al. 2017: each batch B_k is a proxim
 
     x_{k+1} ~ argmin_x  f_{B_k}(x) + lambda/2 |x - x_k|^2,
 
-solved inexactly. The paper takes 3 iterations of Adam and lambda = 1e-3. Here the optimizer's moments go on from one
+solved inexactly, by default with lambda = 1e-3 and 3 iterations of the optimizer, whose moments go on from one
 sub-problem to the next, as they do from batch to batch without a remedy.
 """
 

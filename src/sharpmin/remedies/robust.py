@@ -1,12 +1,12 @@
 """Robust training: each batch is also trained on with its inputs moved a little in the worst direction.
 
-Appendix E of Keskar et al. 2017 trains on the adversarial examples of Goodfellow, Shlens and Szegedy 2015 (equation of
-their section 4, and the loss of their section 6):
+Adversarial training is a remedy of appendix E of Keskar et al. 2017; here it is that of Goodfellow, Shlens and Szegedy
+2015 (equation of their section 4, and the loss of their section 6):
 
     x' = x + epsilon sign(grad_x f_B),    loss = c f_B(x) + (1 - c) f_B(x'),
 
-with x' taken as data: its own dependence on the weights is not differentiated. Epsilon and c are left open by Keskar et
-al.; ours are 8/255, for pixels from 0 to 1, and Goodfellow et al.'s half and half. The inputs' gradient comes from the
+with x' taken as data: its own dependence on the weights is not differentiated. Epsilon is 8/255 by
+default, for pixels from 0 to 1, and c Goodfellow et al.'s half and half. The inputs' gradient comes from the
 same backward pass as the weights', so a step costs two passes. x' is not clipped.
 """
 

@@ -41,7 +41,7 @@ def picture(raw: Row, file: Path) -> Picture:
 
 def remedies(raw: Row) -> Table:
     """The table of remedies, means and deviations over its trials."""
-    found = RemedyTable(Provenance(**raw["provenance"]), tuple(RemedyRow(**row) for row in raw["rows"]))
+    found = RemedyTable(Provenance.read(raw["provenance"]), tuple(RemedyRow(**row) for row in raw["rows"]))
     columns = tuple(field.name for field in fields(RemedyRow) if field.name != "config")
     numbers = Numbers("remedies", columns, tuple(tuple(row[name] for name in columns) for row in raw["rows"]))
     title = "Mean ± standard deviation over trials"

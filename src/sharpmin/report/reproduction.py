@@ -26,15 +26,15 @@ PAIRS = "Table 3"
 CLAIMS = {
     "Figure 2": "large-batch training does not overfit: its test accuracy does not rise and then fall. Printed as "
     "curves.",
-    "Figure 4": "above a threshold, near 15,000 for F2 and 500 for C1, accuracy falls and sharpness rises. Printed as "
-    "curves.",
+    "Figure 4": "after a batch size near 15,000 for F2 and 500 for C1 test accuracy drops a lot, and around it "
+    "sharpness rises much less than before. Printed as curves.",
     "Figure 5": "started after a few small-batch epochs, large-batch training does not generalise better and stays "
     "sharp; after more of them accuracy improves and sharpness drops. Printed as curves.",
     "Figure 6": "at large losses both are about equally sharp; as the loss falls, sharpness rises in large-batch "
     "training, and in small-batch training it stays and then falls. Printed as curves.",
     "Figure 7": "printed as curves, of which no numbers were published.",
-    "Appendix E": "augmentation and conservative training help accuracy, robust training does not, and the minimizers "
-    "stay sharp.",
+    "Appendix E": "in the words of section 4 these strategies do not completely correct the problem: they improve the "
+    "generalization of large-batch methods but still lead to relatively sharp minima.",
 }
 
 
