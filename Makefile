@@ -15,7 +15,7 @@ plot: $(READY)
 	$(VENV)/bin/sharpmin plot -n $(NETWORK) $(ARGS)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

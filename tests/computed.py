@@ -1,14 +1,10 @@
-"""What is computed by one process and by several; run as a program, by one of several."""
-
-import sys
-from pathlib import Path
+"""What is computed by one process and by several."""
 
 import torch
 from torch import nn
 
 from cases import F64, examples, random, shallow
 from sharpmin.distributed.group import ALONE, Group
-from sharpmin.distributed.world import join, leave
 from sharpmin.losses import classification
 from sharpmin.measures import sharpness, spectrum
 from sharpmin.objective import Objective
@@ -96,9 +92,3 @@ def questions(group: Group) -> dict[str, torch.Tensor]:
 def everything(group: Group = ALONE) -> dict[str, torch.Tensor]:
     """All of it, by name."""
     return trained(group) | measured(group) | curved(group) | questions(group)
-
-
-if __name__ == "__main__":
-    world = join()
-    torch.save(everything(world), Path(sys.argv[1]) / f"{world.rank}.pt")
-    leave()

@@ -24,6 +24,14 @@ def make():
 """
 
 
+@pytest.fixture(autouse=True)
+def threads_as_they_were():
+    """The command line sets the number of threads, which would be that of every later test of this process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
     """A run folder of `JOB`; shared, so add only rows."""

@@ -1,16 +1,13 @@
 """`sharpmin connect`: figure and numbers, and a training that was killed for real."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from forked import exit_code, start
 from sharpmin.cli import run
 
 QUICK = ["--threads", "1", "--quiet"]
@@ -19,11 +16,12 @@ TINY = ["--epochs", "1", "--batch-size", "60", "--points", "2", *QUICK]
 BATCH = ["--batch-norm", "batch"]
 
 KILLS_ITSELF = """
-import os, signal, sys
+import os, signal, sys, warnings
 from pathlib import Path
 from sharpmin.cli import main
 
 countdown, replace = int(sys.argv.pop(1)), Path.replace
+warnings.simplefilter("ignore")
 
 def killed_before(self, target):
     global countdown
@@ -104,9 +102,7 @@ def test_a_curve_that_is_not_ones_own_is_named(task, tmp_path, capsys, recwarn):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system with SIGKILL")
 def test_killed_and_started_again_the_bits_are_those_of_an_uninterrupted_training(task, tmp_path, recwarn):
     command = ["connect", task, "a.pt", "b.pt", *BATCH, "--epochs", "4", "--batch-size", "8", "--points", "3", *QUICK]
-    killed = [sys.executable, "-W", "ignore", "-c", KILLS_ITSELF, "3", *command, "--out", "killed"]
-    importable = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}  # the task imports cases
-    assert subprocess.run(killed, check=False, env=importable).returncode == -signal.SIGKILL
+    assert exit_code(start(KILLS_ITSELF, "3", *command, "--out", "killed")) == -signal.SIGKILL
     (checkpoint,) = tmp_path.glob("killed/runs/*/curve-*")
     assert checkpoint.name.endswith(".checkpoint.safetensors")
     curves, numbers = [], []

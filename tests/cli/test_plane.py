@@ -4,12 +4,11 @@ import json
 import re
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
 
+from forked import exit_code, start
 from sharpmin.cli import run
 from sharpmin.landscape import frame_through
 from sharpmin.subjects import Evaluation, end, of_task
@@ -193,8 +192,7 @@ def test_killed_and_started_again_the_bytes_are_those_of_an_uninterrupted_plane(
         asked = ["--at", "SB", "--data", "synthetic", "--points", "7", "4", "--range", "auto", "--factor", "2"]
         return ["plane", str(where / "runs" / finished_run.name), *asked, "--out", str(where), *QUICK]
 
-    killed = subprocess.run([sys.executable, "-c", KILLS_ITSELF, *command("killed")], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert exit_code(start(KILLS_ITSELF, *command("killed"))) == -signal.SIGKILL
     assert len(points(tmp_path / "killed").read_text().splitlines()) == 1 + 16  # the grid, and two groups
     assert not (tmp_path / "killed" / "Figures").exists()
     for name in ("killed", "whole"):

@@ -15,7 +15,8 @@ QUICK = ["--data", "synthetic", "--threads", "1", "--quiet"]
 
 
 def test_the_rows_are_the_library_calls_at_the_stored_weights(finished_run, capsys):
-    assert run(["sharpness", str(finished_run), *QUICK, "--compare", "--epsilon", "1e-3", "5e-4"]) == 0
+    asked = ["--compare", "--epsilon", "1e-3", "5e-4", "--iterations", "3"]
+    assert run(["sharpness", str(finished_run), *QUICK, *asked]) == 0
     assert "205.14 ± 69.52" in capsys.readouterr().out
     rows = Run(finished_run).read_lines("sharpness.jsonl")
     assert [(row["minimizer"], row["epsilon"]) for row in rows] == [
@@ -23,13 +24,13 @@ def test_the_rows_are_the_library_calls_at_the_stored_weights(finished_run, caps
     ]  # fmt: skip
     model = build("F1", seed=9)
     model.load_state_dict(Run(finished_run).load("large_batch")[0])
-    direct = sharpness(Objective(model, subset(60).train, batch_norm="batch"), epsilon=1e-3)
+    direct = sharpness(Objective(model, subset(60).train, batch_norm="batch"), epsilon=1e-3, iterations=3)
     assert rows[2]["value"] == direct.value > 0
     assert not list(finished_run.glob("unfinished*"))
 
 
 def test_what_a_run_folder_has_is_not_computed_again(finished_run, capsys, monkeypatch):
-    command = ["sharpness", str(finished_run), *QUICK, "--epsilon", "1e-2", "--start", "zero"]
+    command = ["sharpness", str(finished_run), *QUICK, "--epsilon", "1e-2", "--start", "zero", "--iterations", "2"]
     assert run(command) == 0
     before, first = (finished_run / "sharpness.jsonl").read_text(), capsys.readouterr().out
     monkeypatch.setattr(Objective, "value_and_grad", None)

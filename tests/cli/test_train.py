@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from cases import same_bits
+from forked import exit_code, start
 from sharpmin import runtime
 from sharpmin.cli import run
 from sharpmin.cli.train import NAMES
@@ -75,9 +74,8 @@ def test_the_minimizer_can_be_measured(tmp_path, capsys):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system with SIGKILL")
 def test_killed_for_real_it_goes_on_to_the_same_bits_and_no_row_is_there_twice(tmp_path, capsys):
     options = [*MONITOR.split(), "--monitor-every", "4", "--measures", "loss", "distance"]
-    command = [sys.executable, "-c", KILLS_ITSELF, *JOB.split(), *options, "--epochs", "3", "--threads", "1"]
-    ended = subprocess.run([*command, "--out", str(tmp_path / "killed")], check=False)
-    assert ended.returncode == -signal.SIGKILL
+    command = [*JOB.split(), *options, "--epochs", "3", "--threads", "1", "--out", tmp_path / "killed"]
+    assert exit_code(start(KILLS_ITSELF, *command)) == -signal.SIGKILL
     (partial,) = (tmp_path / "killed").glob("runs/*")
     assert [row["step"] for row in read_rows(partial / "curvature.jsonl")] == [0, 4]
     folders = [trained(tmp_path / name, *options) for name in ("killed", "whole")]

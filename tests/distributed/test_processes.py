@@ -1,19 +1,24 @@
 """Two and three real processes compute what one does."""
 
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from cases import same_bits
 from computed import everything
+from forked import exit_code, start
 
-TESTS = Path(__file__).parent.parent
-WORKER = TESTS / "computed.py"
+EVERYTHING = """
+import sys, torch
+from computed import everything
+from sharpmin.distributed.world import join, leave
+
+torch.set_num_threads(1)
+world = join()
+torch.save(everything(world), f"{sys.argv[1]}/{world.rank}.pt")
+leave()
+"""
 
 
 def together(size, out):
@@ -25,21 +30,11 @@ def together(size, out):
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "TORCHELASTIC_RUN_ID": "test",
-        "OMP_NUM_THREADS": "1",
-    }
-    shared |= {
         "WORLD_SIZE": str(size),
         "LOCAL_WORLD_SIZE": str(size),
-        "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]),
     }
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(out)],
-            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-        )
-        for rank in range(size)
-    ]
-    assert [process.wait() for process in running] == [0] * size
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(size)]
+    assert exit_code(*[start(EVERYTHING, out, **shared, **rank) for rank in ranks]) == 0
     return [torch.load(out / f"{rank}.pt") for rank in range(size)]
 
 
