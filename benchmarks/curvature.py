@@ -49,10 +49,7 @@ def turn(side: str, task: str, images: int, steps: int, tol: float, limit: float
     v = torch.randn(WEIGHTS, generator=torch.Generator().manual_seed(0))
     operator(side, Problem("C1", WARM_UP)) @ v
     problem = Problem("C1", images)
-    if task == "product":
-        return products(operator(side, problem), v)
-    with stopped_after(limit):
-        return largest(side, problem, steps, tol)
+    return products(operator(side, problem), v) if task == "product" else largest(side, problem, steps, tol, limit)
 
 
 @contextmanager
@@ -83,10 +80,11 @@ def products(matrix: Any, v: Tensor) -> Row:
     return {"seconds": seconds, "cpu": cpu, "peak_bytes": peak_bytes(), "along": along, "norm": norm}
 
 
-def largest(side: str, problem: Problem, steps: int, tol: float) -> Row:
+def largest(side: str, problem: Problem, steps: int, tol: float, limit: float) -> Row:
     """The five largest eigenvalues, and how good they are."""
     matrix = operator(side, problem)
-    (pairs, count), seconds, cpu = clocked(lambda: top5(side, matrix, steps, tol))
+    with stopped_after(limit):
+        (pairs, count), seconds, cpu = clocked(lambda: top5(side, matrix, steps, tol))
     peak, values = peak_bytes(), sorted(pairs[0].tolist(), reverse=True)
     row = {"seconds": {"top5": seconds}, "cpu": {"top5": cpu}, "peak_bytes": peak, "products": count}
     return {**row, "eigenvalues": values, "relative_residuals": relative_residuals(problem, pairs)}
@@ -105,7 +103,7 @@ def rounds(options: argparse.Namespace) -> list[Row]:
     rows = [{"round": number, **ask(side, "product", options)} for number in range(options.repeats) for side in SIDES]
     for number in range(options.top5_repeats):
         ours = ask("sharpmin", "top5", options)
-        limit = options.patience * ours["seconds"]["top5"]
+        limit = math.inf if options.patience is None else options.patience * ours["seconds"]["top5"]
         theirs = [ask(side, "top5", options, steps=ours["products"], limit=limit) for side in TOP5_SIDES[1:]]
         rows += [{"round": number, **row} for row in (ours, *theirs)]
     return rows
@@ -165,7 +163,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="rounds of `product`")
     parser.add_argument("--top5-repeats", type=int, default=1, help="rounds of `top5`, the long one")
     parser.add_argument("--tol", type=float, default=1e-3, help="relative residual of `top5`")
-    parser.add_argument("--patience", type=float, default=math.inf, help="stop a side's `top5` at so many times ours")
+    parser.add_argument("--patience", type=float, help="stop a side's `top5` at so many times ours")
     parser.add_argument("--quick", action="store_true", help="a smoke test at a tiny size")
     parser.add_argument("--worker", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--task", choices=("product", "top5"), help=argparse.SUPPRESS)

@@ -27,7 +27,7 @@ def main() -> None:
     calls: dict[str, Callable[[], object]] = {
         "f.value(theta)": lambda: f.value(ends[0]),
         "f.value_and_grad(theta)": lambda: f.value_and_grad(ends[0]),
-        "path": lambda: path(f, *ends, alphas=[-0.5, 0.5]),
+        "path": lambda: path(f, *ends),
         "sharpness": lambda: measures.sharpness(f, theta=ends[0], iterations=11),
         "sharpness, subspace=5": lambda: measures.sharpness(f, theta=ends[0], subspace=5),
         "l2_sharpness": lambda: measures.l2_sharpness(f, theta=ends[0], steps=5),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sharpmin import Objective, data, zoo
+from sharpmin import Objective, data, network, zoo
 from sharpmin.combination import Combination, FirstLayer, dense_first
 from sharpmin.landscape import Grid, lines, path, plane
 from sharpmin.landscape.paths import interpolate
@@ -110,6 +110,18 @@ def test_a_frozen_first_layer_is_not_part_of_the_sum():
     f = Objective(model, examples(), parameters=[name for name, _ in model.named_parameters() if name[0] != "1"])
     made = points(f)
     assert f.measure_many(made) == tuple(f.measure(point.theta) for point in made)
+
+
+def test_outputs_too_large_to_keep_are_not_kept(monkeypatch):
+    f = Objective(dense(), examples(), batch_size=20)
+    made = points(f)
+    for bytes_kept, shared in ((8 * 2 * 20 * 7, True), (8 * 2 * 20 * 7 - 1, False)):
+        monkeypatch.setattr(network, "KEPT", bytes_kept)
+        calls = Multiplications(monkeypatch, inputs=6)
+        found = f.measure_many(made)
+        assert calls.count == 3 * (2 if shared else len(made))  # three batches
+        if not shared:
+            assert found == tuple(f.measure(point.theta) for point in made)
 
 
 def test_a_vector_with_infinite_weights_counts_only_where_it_has_a_share():

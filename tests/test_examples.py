@@ -46,7 +46,7 @@ def test_an_example_from_training_to_measurements(name, here, monkeypatch, capsy
     assert len(files) == 2
     assert run(["sharpness", source, *files, "--epsilon", "1e-3", "--iterations", "2", *QUICK]) == 0
     assert run(["path", source, *files, "--alpha", "0", "0.5", "1", "--batch-norm", "running", *QUICK]) == 0
-    assert run(["compare", source, *files, "--measures", "adaptive", "noise-scale", *QUICK]) == 0
+    assert run(["compare", source, *files, "--measures", "metric-2.1", "noise-scale", *QUICK]) == 0
     shown = capsys.readouterr()
     assert not shown.err
     assert "highest between them" in shown.out

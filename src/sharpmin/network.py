@@ -16,6 +16,7 @@ from sharpmin.combination import AfterFirst, FirstLayer, dense_first
 from sharpmin.errors import UsageError
 
 WHOLE = 2**31  # examples in a block: more than any batch has
+KEPT = 2**28  # bytes of a first layer's outputs kept, 8 for a number
 
 
 class Swapped(nn.Module):
@@ -114,12 +115,18 @@ class Host:
             network, prefix = AfterFirst(*first, network), f"rest.{prefix}"
         return Swapped(network, {prefix + name: t for name, t in tensors.items()})
 
-    def first_layer(self, vectors: Sequence[Mapping[str, Tensor]]) -> FirstLayer | None:
-        """The dense first layer with the weights of several vectors; None unless the vectors hold all of it."""
+    def first_layer(self, vectors: Sequence[Mapping[str, Tensor]], *, examples: int) -> FirstLayer | None:
+        """The dense first layer with the weights of several vectors.
+
+        None where the vectors do not hold all of it, or where its outputs for so many examples are more than `KEPT`.
+        """
         if self.dense is None or not set(self._first_names()) <= set(vectors[0]):
             return None
-        weights = [self._weights(vector) for vector in vectors]
-        own = [{name.split(".")[1]: every[name] for name in self._first_names()} for every in weights]
+        layer = self.model[self.dense]  # type: ignore[index]
+        if 8 * len(vectors) * examples * layer.out_features > KEPT:
+            return None
+        every = [self._weights(vector) for vector in vectors]
+        own = [{name.split(".")[1]: weights[name] for name in self._first_names()} for weights in every]
         return FirstLayer(self.model[: self.dense], own)  # type: ignore[index]
 
     def _first_names(self) -> list[str]:

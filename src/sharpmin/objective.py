@@ -305,7 +305,8 @@ class Objective:
                 return None
             key = tuple(map(id, point.vectors))
             if key not in made:
-                made[key] = self.host.first_layer([self.pieces(vector) for vector in point.vectors])
+                vectors = [self.pieces(vector) for vector in point.vectors]
+                made[key] = self.host.first_layer(vectors, examples=self.batch_size or DEFAULT_BATCH)
             layer = made[key]
             return None if layer is None else (layer, point.shares)
 

@@ -6,9 +6,6 @@ import sys
 
 import pytest
 
-from sharpmin.cli import run
-from sharpmin.errors import UsageError
-
 
 def sharpmin(*arguments, **environment):
     command = [sys.executable, "-m", "sharpmin", *arguments]
@@ -21,10 +18,10 @@ def test_a_mistake_is_one_line_and_exit_code_2():
     assert done.stderr == "sharpmin: unknown network 'C9': choose one of F1, F2, C1, C2, C3, C4\n"
 
 
-def test_the_traceback_when_asked_for(monkeypatch):
-    monkeypatch.setenv("SHARPMIN_TRACEBACK", "1")
-    with pytest.raises(UsageError, match="unknown network 'C9'"):
-        run(["plot", "-n", "C9"])
+def test_the_traceback_when_asked_for():
+    done = sharpmin("plot", "-n", "C9", SHARPMIN_TRACEBACK="1")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plot", "--help"], ["data", "list"]])

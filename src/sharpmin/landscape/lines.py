@@ -157,7 +157,7 @@ def lines(
 
 
 def in_turn(theta: Tensor, directions: Iterator[Tensor], alphas: Sequence[float]) -> Callable[[int], Combination]:
-    """What makes the weights of a point from its number; numbers go up, and one direction is held at a time."""
+    """What makes the weights of a point from its number; numbers go up; a direction lives as long as its points."""
     drawn = enumerate(directions)
     at, direction = next(drawn)
 

@@ -1,8 +1,8 @@
 """The points of a landscape, evaluated a few at a time over one reading of the data.
 
 A group of eight brings the cost of reading the data down to an eighth, and is handed on as soon as it is finished: who
-keeps it loses at most one group to a kill. Held at once are the vectors of a group, fewer where they are very long (see
-`Objective.measure_many`), and nothing grows with the number of points.
+keeps it loses at most one group to a kill. Held at once are the vectors of a group and what they are sums of, fewer
+where they are very long (see `Objective.measure_many`), and nothing grows with the number of points.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -35,7 +35,7 @@ from sharpmin.zoo import build
 
 SMALL, LARGE = "small_batch", "large_batch"
 FORMAT = 1
-TOGETHER = 5  # points
+TOGETHER = 5  # points that share a first layer, and that a kill may lose; the figure's 25 are five times as many
 
 
 @dataclass(frozen=True)
