@@ -78,6 +78,8 @@ def test_the_title_says_what_is_less_than_the_whole_job():
     plot = replace(PLOT, job=job, data={**PLOT.data, "name": "synthetic", "synthetic": True})
     expected = "F1 on synthetic (made up, not real data), 600 training examples, 2 and 3 epochs, curved path"
     assert plots.title(plot) == expected
+    fewer = replace(plot, job=replace(job, test_size=90))
+    assert "600 training examples, 90 test examples, 2 and 3 epochs" in plots.title(fewer)
     assert plots.title(PLOT) == "F1 on mnist, 2 and 3 epochs"
 
 

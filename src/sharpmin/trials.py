@@ -63,6 +63,6 @@ def without_seeds(settings: Mapping[str, Any], prefix: str = "") -> dict[str, An
             found |= without_seeds(value, f"{prefix}{key}.")
         elif key not in ("seed", "checkpoints"):
             found[prefix + key] = value
-    if settings.get("train_size") is not None:  # the subset is drawn by the seed
+    if any(settings.get(size) is not None for size in ("train_size", "test_size")):  # subsets are drawn by the seed
         found.pop("data.sha1", None)
     return found

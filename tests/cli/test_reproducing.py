@@ -18,6 +18,7 @@ def test_what_the_budget_leaves_of_the_data_as_they_are():
     small = extent(replace(OPTIONS, budget="images=40,epochs=2", trials=1, seed=7, epochs=3), epochs=100)
     assert (small.images, small.train_size, small.epochs, small.seeds) == (40, 40, 2, (7,))
     assert small.scaled == f"scaled down: 40 of {whole.images:,} images, 2 of 3 epochs"
+    assert (small.test_size, extent(replace(OPTIONS, budget="test=30"), epochs=1).test_size) == (None, 30)
 
 
 @pytest.mark.parametrize("bad", [{"epochs": 0}, {"trials": 0}, {"budget": "images=0"}])

@@ -15,7 +15,7 @@ from sharpmin.remedies import SAM, Augmentation, Conservative, GhostBatchNorm, G
 from sharpmin.train_config import check
 from sharpmin.training import TrainConfig
 
-WHOLE = Budget().extent(images=50_000, epochs=20, trials=5)
+WHOLE = Budget().extent(images=50_000, epochs=20, trials=5, test=10_000)
 LARGE = TrainConfig(batch_size=5000)
 
 
@@ -36,7 +36,7 @@ def test_the_whole_recipe_is_the_papers_and_that_of_those_who_came_after():
 
 @pytest.mark.parametrize("budget", [Budget(), Budget(images=100, epochs=1), Budget(images=1000, epochs=7)])
 def test_every_training_can_be_done_and_differs_from_the_others(budget):
-    extent = budget.extent(images=50_000, epochs=20, trials=5)
+    extent = budget.extent(images=50_000, epochs=20, trials=5, test=10_000)
     made = configurations("C1", extent)
     for config in made.values():
         check(config, examples=extent.images, shape=(3, 32, 32))
@@ -51,8 +51,8 @@ def test_the_names_are_those_of_the_command_line():
 
 def test_too_few_images_for_two_batches():
     with pytest.raises(UsageError, match="29 images have no small and large batch"):
-        configurations("C1", Budget(images=29).extent(images=50_000, epochs=20, trials=5))
-    assert configurations("C1", Budget(images=30).extent(images=50_000, epochs=20, trials=5))
+        configurations("C1", Budget(images=29).extent(images=50_000, epochs=20, trials=5, test=10_000))
+    assert configurations("C1", Budget(images=30).extent(images=50_000, epochs=20, trials=5, test=10_000))
 
 
 def test_a_network_of_vectors_is_not_augmented_unless_asked_to_be():
@@ -61,7 +61,7 @@ def test_a_network_of_vectors_is_not_augmented_unless_asked_to_be():
 
 
 def test_every_seed_has_every_training():
-    extent = Budget(trials=2).extent(images=50_000, epochs=20, trials=5, seed=3)
+    extent = Budget(trials=2).extent(images=50_000, epochs=20, trials=5, test=10_000, seed=3)
     made = configurations("C1", extent, chosen=["sam"])
     jobs = [trial.job for trial in trials("C1", extent, made)]
     assert [(job.seed, job.config) for job in jobs] == [

@@ -25,11 +25,12 @@ def test_trials_come_in_the_order_of_their_seeds(tmp_path):
     assert [trial.name for trial in gather(runs(tmp_path, 3)[::-1]).trials] == ["seed 0", "seed 1", "seed 2"]
 
 
-def test_a_seed_that_draws_its_own_subset_is_no_difference():
-    one, other = (settings(seed, train_size=500) for seed in (0, 1))
+@pytest.mark.parametrize("size", ["train_size", "test_size"])
+def test_a_seed_that_draws_its_own_subset_is_no_difference(size):
+    one, other = (settings(seed, **{size: 500}) for seed in (0, 1))
     other["data"]["sha1"] = "other"
     assert without_seeds(one) == without_seeds(other)
-    one["train_size"] = other["train_size"] = None
+    one[size] = other[size] = None
     assert without_seeds(one) != without_seeds(other)
 
 

@@ -7,8 +7,11 @@ from functools import partial
 
 import pytest
 
+from sharpmin.cli.measuring import data_of_run
 from sharpmin.errors import UsageError
 from sharpmin.measures import sharpness
+from sharpmin.progress import silent
+from sharpmin.sweep.measuring import points
 from sharpmin.sweep.plan import plan
 from sharpmin.sweep.work import finish
 from sweep.toys import MEASURES, SINGLE, SMALL, pair
@@ -33,6 +36,18 @@ def test_a_run_lies_where_its_training_puts_it(done):
     assert [run.state for run in planned] == ["complete", "complete"]
 
 
+@pytest.mark.parametrize("trial", [SINGLE, pair()])
+def test_few_test_images_are_all_that_is_tested_on(tmp_path, trial):
+    few = replace(trial, job=replace(trial.job, test_size=50))
+    run = finish(few, runs=tmp_path, device="cpu", threads=1)
+    assert states([few], tmp_path) == ["complete"]
+    assert len(data_of_run(run.folder, None, silent).test) == 50
+    (history, *_) = (run.read_lines(f"{point}.history.jsonl") for point in points(few).values())
+    right = [epoch["test_accuracy"] * 50 for epoch in history]
+    assert right == pytest.approx([round(count) for count in right], abs=1e-9)
+    assert right
+
+
 def test_nothing_is_written(tmp_path):
     assert states([pair(), SINGLE], tmp_path / "runs") == ["to do", "to do"]
     assert not (tmp_path / "runs").exists()
@@ -44,6 +59,7 @@ def test_nothing_is_written(tmp_path):
         replace(SINGLE, job=replace(SINGLE.job, config=replace(SMALL, batch_size=8))),
         replace(SINGLE, job=replace(SINGLE.job, seed=1)),
         replace(SINGLE, job=replace(SINGLE.job, train_size=50)),
+        replace(SINGLE, job=replace(SINGLE.job, test_size=50)),
         pair(1),
         pair(epochs=3),
     ],

@@ -65,7 +65,9 @@ def test_they_are_measured_as_tables_3_and_4_are():
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_built_in_recipe_has_five_seeds_and_runs_that_differ(name, monkeypatch):
-    monkeypatch.setattr(recipes, "whole", lambda *_: SimpleNamespace(train=range(5000)))  # of F2 alone
+    monkeypatch.setattr(
+        recipes, "whole", lambda *_: SimpleNamespace(train=range(5000), test=range(10_000))
+    )  # of F2 alone
     trials = load_recipe(name, data="synthetic" if name.startswith("f2") else None)
     assert {trial.job.seed for trial in trials} == set(range(5))
     assert len({replace(trial, measures=()) for trial in trials}) == len(trials)
@@ -81,16 +83,17 @@ def test_those_of_figures_are_what_their_verbs_carry_out(verb, monkeypatch):
         assert told(trials) == told(load_recipe(f"f1-{verb}", budget=Budget(images=5000, trials=2)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inputs, "whole", lambda *_, **__: SimpleNamespace(train=range(60_000)))
+    monkeypatch.setattr(inputs, "whole", lambda *_, **__: SimpleNamespace(train=range(60_000), test=range(10_000)))
     monkeypatch.setattr(verbs, "carried_out", carried_out)
     assert cli.run(f"paper {verb} -n F1 --budget images=5000,trials=2 --quiet".split()) == 130
 
 
 def test_a_budget_and_other_data_make_a_recipe_smaller():
-    trials = load_recipe("f2-trials", data="synthetic", budget=Budget(images=300, epochs=3, trials=2))
+    trials = load_recipe("f2-trials", data="synthetic", budget=Budget(images=300, epochs=3, trials=2, test=90))
     assert [trial.source for trial in trials] == ["synthetic"] * 2
     for seed, job in enumerate(trial.job for trial in trials):
         assert (job.seed, job.train_size, job.small_batch.seed, job.large_batch.seed) == (seed, 300, seed, seed)
+        assert job.test_size == 90
         assert [(c.batch_size, c.epochs) for c in (job.small_batch, job.large_batch)] == [(3, 3), (30, 3)]
 
 

@@ -115,6 +115,7 @@ def data_of_run(folder: Path, name: str | None, report: "Progress") -> Any:
         settings["network"],
         name or settings["data"]["name"],
         train_size=settings["train_size"],
+        test_size=settings.get("test_size"),
         seed=settings["seed"],
         progress=report,
     )

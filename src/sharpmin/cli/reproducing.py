@@ -35,7 +35,8 @@ class Reproduction:
         F1, F2, C1, C2, C3 or C4.
     budget
         The most of each that is used, such as images=5000,epochs=3,trials=1: training examples (a class-balanced
-        subset; the large batch is a tenth of it), epochs of each training, seeds. It is said in the figure.
+        subset; the large batch is a tenth of it), epochs of each training, seeds; test=1000 for fewer to test
+        on. It is said in the figure.
     epochs
         Passes over the training set, instead of the recipe's own.
     trials
@@ -83,7 +84,7 @@ class Reproduction:
 
 
 def extent(options: Reproduction, *, epochs: int) -> "Extent":
-    """How much of a recipe of so many epochs the budget leaves; reads the data for their number.
+    """How much of a recipe of so many epochs the budget leaves; reads the data for their numbers.
 
     Raises:
         SharpminError: the budget cannot be understood, or the data cannot be had.
@@ -101,8 +102,9 @@ def extent(options: Reproduction, *, epochs: int) -> "Extent":
         if given < 1:
             raise UsageError(f"{flag} {given}: give at least 1")
     with progress(quiet=options.quiet) as report:
-        images = len(whole(options.network, name, progress=report).train)
-    return budget.extent(images=images, epochs=epochs, trials=options.trials, seed=options.seed)
+        split = whole(options.network, name, progress=report)
+    images, test = len(split.train), len(split.test)
+    return budget.extent(images=images, test=test, epochs=epochs, trials=options.trials, seed=options.seed)
 
 
 def carried_out(trials: "Sequence[Trial]", options: Reproduction) -> "list[Planned]":

@@ -66,7 +66,7 @@ def sweep(
         Of a built-in recipe: a data set by name instead of the network's own, "synthetic" for made-up data of the
         network's shape, a folder that holds the files, or for F2 your speech frames.
     budget
-        Of a built-in recipe: the most of each that is used, such as images=5000,epochs=3,trials=1.
+        Of a built-in recipe: the most of each that is used, such as images=5000,epochs=3,trials=1,test=1000.
     out
         Folder for runs/.
     device

@@ -71,7 +71,8 @@ def everything(
         The page.
     budget
         The most of each that is used, such as images=5000,epochs=3,trials=1: training examples (a class-balanced
-        subset; the large batch is a tenth of it), epochs of each training, seeds. It is said wherever it shows.
+        subset; the large batch is a tenth of it), epochs of each training, seeds; test=1000 for fewer to test
+        on. It is said wherever it shows.
     seed
         The first seed.
     precision

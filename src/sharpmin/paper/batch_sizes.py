@@ -59,7 +59,8 @@ def trials(
 
     Example:
         >>> from sharpmin.paper.budget import Budget
-        >>> runs = trials("F1", Budget(trials=2).extent(images=60_000, epochs=100, trials=5), sizes=[256, 6000])
+        >>> extent = Budget(trials=2).extent(images=60_000, epochs=100, trials=5, test=10_000)
+        >>> runs = trials("F1", extent, sizes=[256, 6000])
         >>> [(run.job.seed, run.job.config.batch_size) for run in runs]
         [(0, 256), (0, 6000), (1, 256), (1, 6000)]
 
@@ -69,7 +70,9 @@ def trials(
     made = replace(config or TrainConfig(), epochs=extent.epochs)
     return [
         Trial(
-            Single(network, seed, replace(made, batch_size=size, seed=seed), extent.train_size),
+            Single(
+                network, seed, replace(made, batch_size=size, seed=seed), extent.train_size, test_size=extent.test_size
+            ),
             data=data,
             measures=tuple(metric_2_1(epsilon=epsilon) for epsilon in epsilons),
         )

@@ -17,12 +17,13 @@ class Budget:
         images: training examples, a class-balanced subset; the large batch is a tenth of it.
         epochs: of each training.
         trials: seeds.
+        test: test examples, a class-balanced subset.
 
     Example:
         >>> budget = Budget.parse("images=5000,epochs=3")
         >>> budget
-        Budget(images=5000, epochs=3, trials=None)
-        >>> budget.scaled(images=50_000, epochs=20, trials=1)
+        Budget(images=5000, epochs=3, trials=None, test=None)
+        >>> budget.scaled(images=50_000, epochs=20, trials=1, test=10_000)
         'scaled down: 5,000 of 50,000 images, 3 of 20 epochs'
 
     """
@@ -30,6 +31,7 @@ class Budget:
     images: int | None = None
     epochs: int | None = None
     trials: int | None = None
+    test: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a budget of nothing."""
@@ -50,16 +52,17 @@ class Budget:
             name, _, number = (piece.strip() for piece in part.partition("="))
             if name not in cls.__dataclass_fields__ or name in found or not number.isdecimal():
                 raise UsageError(
-                    f"--budget {text}: give full, or some of images=N,epochs=N,trials=N, each once and a whole number"
+                    f"--budget {text}: give full, or some of images=N,epochs=N,trials=N,test=N, each once and a whole "
+                    "number"
                 )
             found[name] = int(number)
         return cls(**found)
 
-    def extent(self, *, images: int, epochs: int, trials: int, seed: int = 0) -> "Extent":
-        """What it leaves of a recipe of so many images, epochs and trials, the first of which has this seed.
+    def extent(self, *, images: int, epochs: int, trials: int, test: int, seed: int = 0) -> "Extent":
+        """What it leaves of a recipe of so many images, epochs, trials and test images; the first trial has this seed.
 
         Example:
-            >>> left = Budget(images=5000, trials=2).extent(images=60_000, epochs=20, trials=5)
+            >>> left = Budget(images=5000, trials=2).extent(images=60_000, epochs=20, trials=5, test=10_000)
             >>> left.train_size, left.epochs, left.seeds, left.scaled
             (5000, 20, (0, 1), 'scaled down: 5,000 of 60,000 images, 2 of 5 trials')
 
@@ -70,14 +73,15 @@ class Budget:
             train_size=used if used < images else None,
             epochs=min(epochs, self.epochs or epochs),
             seeds=tuple(range(seed, seed + min(trials, self.trials or trials))),
-            scaled=self.scaled(images=images, epochs=epochs, trials=trials),
+            scaled=self.scaled(images=images, epochs=epochs, trials=trials, test=test),
+            test_size=self.test if self.test and self.test < test else None,
         )
 
-    def scaled(self, *, images: int, epochs: int, trials: int) -> str:
+    def scaled(self, *, images: int, epochs: int, trials: int, test: int) -> str:
         """What is less than the recipe's own numbers, in words; empty where nothing is."""
-        recipe = {"images": images, "epochs": epochs, "trials": trials}
+        recipe = {"images": images, "epochs": epochs, "trials": trials, "test": test}
         parts = [
-            f"{most:,} of {recipe[name]:,} {name}"
+            f"{most:,} of {recipe[name]:,} {'test images' if name == 'test' else name}"
             for name, most in asdict(self).items()
             if most is not None and most < recipe[name]
         ]
@@ -94,6 +98,7 @@ class Extent:
         epochs: of each training.
         seeds: one for each trial.
         scaled: what is less than in the recipe, a sentence for every figure and table; empty where nothing is.
+        test_size: of the class-balanced subset to test on, or None for all.
 
     """
 
@@ -102,3 +107,4 @@ class Extent:
     epochs: int
     seeds: tuple[int, ...]
     scaled: str
+    test_size: int | None = None

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from sharpmin import data, zoo
-from sharpmin.data import Split
+from sharpmin.data import Examples, Split
 from sharpmin.errors import UsageError
 from sharpmin.paper.recipes import recipe
 from sharpmin.progress import Progress, silent
@@ -13,21 +13,30 @@ from sharpmin.progress import Progress, silent
 MADE_UP = "The data are synthetic: made up, not real. These numbers say nothing about real data."
 
 
-def load_data(network: str, name: str, *, train_size: int | None, seed: int, progress: Progress = silent) -> Split:
-    """The data set for a network, cut to `train_size` where asked.
+def load_data(
+    network: str,
+    name: str,
+    *,
+    train_size: int | None,
+    test_size: int | None = None,
+    seed: int,
+    progress: Progress = silent,
+) -> Split:
+    """The data set for a network, cut to `train_size` and `test_size` where asked.
 
     Args:
         network: a network of the paper.
         name: a data set's, "synthetic" for made-up data of the network's shape, or a place on disk.
         train_size: examples of the class-balanced training subset, or None for all.
-        seed: of the subset.
+        test_size: the same of the test set.
+        seed: of the subsets.
         progress: told how far a download is.
 
     Raises:
         SharpminError: there are no such data, or too few of them.
 
     """
-    return cut(whole(network, name, progress=progress), train_size=train_size, seed=seed)
+    return cut(whole(network, name, progress=progress), train_size=train_size, test_size=test_size, seed=seed)
 
 
 def whole(network: str, name: str, *, progress: Progress = silent) -> Split:
@@ -45,11 +54,13 @@ def whole(network: str, name: str, *, progress: Progress = silent) -> Split:
     return data.load(recipe(network).data, path=name, progress=progress)
 
 
-def cut(split: Split, *, train_size: int | None, seed: int) -> Split:
-    """The data set with a class-balanced subset for training, where a size is given."""
-    if train_size is None:
-        return split
-    return replace(split, train=data.subset(split.train, train_size, seed=seed, classes=split.classes))
+def cut(split: Split, *, train_size: int | None, test_size: int | None = None, seed: int) -> Split:
+    """The data set with class-balanced subsets to train and test on, where sizes are given."""
+
+    def some(examples: Examples, size: int | None) -> Examples:
+        return examples if size is None else data.subset(examples, size, seed=seed, classes=split.classes)
+
+    return replace(split, train=some(split.train, train_size), test=some(split.test, test_size))
 
 
 def titled(data: Mapping[str, Any]) -> str:

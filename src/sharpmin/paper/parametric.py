@@ -44,10 +44,11 @@ class Job:
 
     Attributes:
         network: a network of the paper.
-        seed: of x0, and of the data subset where there is one.
+        seed: of x0, and of the data subsets where there are any.
         small_batch: how the small-batch solution is trained.
         large_batch: how the large-batch solution is trained.
         train_size: size of the class-balanced training subset, or None for all.
+        test_size: the same of the test set.
         path: "line" (Figure 3) or "arc" (Figure 7).
         points: alphas from -1 to 2.
         evaluation_batch: examples BatchNorm normalises together in evaluation.
@@ -62,6 +63,7 @@ class Job:
     path: Kind = "line"
     points: int = 25
     evaluation_batch: int = DEFAULT_BATCH
+    test_size: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would fail only after hours of training."""
@@ -133,7 +135,7 @@ def compute(
 
     Args:
         job: the settings.
-        split: the data, already cut to `job.train_size`.
+        split: the data, already cut to the job's sizes.
         runs: the folder below which the run folder lies.
         environment: recorded with the run.
         device: where to compute.
@@ -173,6 +175,8 @@ def compute(
 def settings(job: Job, data: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """What names the run folder: all that training depends on, and nothing that only drawing does."""
     training = {key: value for key, value in asdict(job).items() if key not in ("path", "points", "evaluation_batch")}
+    if job.test_size is None:
+        del training["test_size"]  # folders made before it could be named stay theirs
     training |= {SMALL: job.small_batch.settings(), LARGE: job.large_batch.settings()}
     same_bytes = {key: value for key, value in data.items() if key != "source"}
     return {"format": FORMAT, **training, "data": same_bytes, "device": device.type}

@@ -64,7 +64,7 @@ def configurations(
 
     Example:
         >>> from sharpmin.paper.budget import Budget
-        >>> extent = Budget().extent(images=50_000, epochs=20, trials=5)
+        >>> extent = Budget().extent(images=50_000, epochs=20, trials=5, test=10_000)
         >>> made = configurations("C1", extent, chosen=["sam", "growing-batch"])
         >>> list(made)
         ['small batch', 'large batch', 'large batch, sam', 'large batch, growing-batch']
@@ -109,7 +109,7 @@ def trials(
     """
     return [
         Trial(
-            Single(network, seed, replace(made, seed=seed), extent.train_size),
+            Single(network, seed, replace(made, seed=seed), extent.train_size, test_size=extent.test_size),
             data=data,
             measures=(metric_2_1(epsilon=epsilon), accuracy),
         )

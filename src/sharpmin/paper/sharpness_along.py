@@ -48,7 +48,9 @@ def trials(
     made = replace(config or TrainConfig(), epochs=extent.epochs)
     return [
         Trial(
-            Single(network, seed, replace(made, batch_size=size, seed=seed), extent.train_size),
+            Single(
+                network, seed, replace(made, batch_size=size, seed=seed), extent.train_size, test_size=extent.test_size
+            ),
             data=data,
             measures=(metric_2_1(epsilon=epsilon),),
             iterates=tuple(epochs),

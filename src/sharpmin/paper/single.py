@@ -67,9 +67,10 @@ class Single:
 
     Attributes:
         network: a network of the paper.
-        seed: of x0, and of the data subset where there is one.
+        seed: of x0, and of the data subsets where there are any.
         config: how it is trained.
         train_size: size of the class-balanced training subset, or None for all.
+        test_size: the same of the test set.
         warm_start: where it begins, if not at the network's own x0.
 
     """
@@ -79,6 +80,7 @@ class Single:
     config: TrainConfig
     train_size: int | None = None
     warm_start: WarmStart | None = None
+    test_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def compute(
     progress: Progress = silent,
     group: Group = ALONE,
 ) -> tuple[State, Run]:
-    """Train what is not yet trained; `split` is already cut to `job.train_size`.
+    """Train what is not yet trained; `split` is already cut to the job's sizes.
 
     Args:
         job: the settings.
@@ -199,12 +201,14 @@ def settings(job: Single, data: dict[str, Any], device: torch.device) -> dict[st
     """What names the run folder: all that the training depends on."""
     same_bytes = {key: value for key, value in data.items() if key != "source"}
     begun = {} if job.warm_start is None else {"warm_start": job.warm_start.settings()}
+    fewer = {} if job.test_size is None else {"test_size": job.test_size}
     return {
         "format": FORMAT,
         "network": job.network,
         "seed": job.seed,
         "config": job.config.settings(),
         "train_size": job.train_size,
+        **fewer,
         **begun,
         "data": same_bytes,
         "device": device.type,

@@ -44,7 +44,11 @@ def small_trials(
     made = replace(config or TrainConfig(), epochs=extent.epochs, batch_size=batch_size)
     kept = tuple(epoch for epoch in range(0, extent.epochs + 1, every) if epoch)
     return [
-        Trial(Single(network, seed, replace(made, seed=seed), extent.train_size), data=data, iterates=kept)
+        Trial(
+            Single(network, seed, replace(made, seed=seed), extent.train_size, test_size=extent.test_size),
+            data=data,
+            iterates=kept,
+        )
         for seed in extent.seeds
     ]
 
@@ -59,7 +63,7 @@ def large_trials(small: Sequence[Trial], *, batch_size: int, epsilon: float = 1e
 
     Example:
         >>> from sharpmin.paper.budget import Budget
-        >>> extent = Budget(trials=1, epochs=2).extent(images=60_000, epochs=100, trials=5)
+        >>> extent = Budget(trials=1, epochs=2).extent(images=60_000, epochs=100, trials=5, test=10_000)
         >>> [t.job.warm_start and t.job.warm_start.epoch for t in large_trials(
         ...     small_trials("F1", extent, batch_size=256), batch_size=6000)]
         [None, 1, 2]

@@ -138,7 +138,8 @@ def label_axes(loss_axis: Axes, accuracy_axis: Axes, curve: Path, ends: tuple[st
 
 def title(plot: ParametricPlot) -> str:
     """Network, data and whatever makes this less than the whole job."""
-    subset = f", {plot.job.train_size} training examples" if plot.job.train_size else ""
+    sizes = {"training": plot.job.train_size, "test": plot.job.test_size}
+    subset = "".join(f", {size} {part} examples" for part, size in sizes.items() if size)
     epochs = f"{plot.final['small_batch'].epoch} and {plot.final['large_batch'].epoch} epochs"
     arc = ", curved path" if plot.job.path == "arc" else ""
     return f"{plot.job.network} on {titled(plot.data)}{subset}, {epochs}{arc}"

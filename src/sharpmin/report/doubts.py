@@ -165,8 +165,9 @@ def unlike_losses(story: Story) -> Iterator[str]:
 
 def subsets(story: Story) -> Iterator[str]:
     """Less than the whole training set."""
-    if story.trials and (size := story.trials[0].settings.get("train_size")):
-        yield f"Trained on a subset of {size} examples, drawn anew for each seed."
+    for done, key in (("Trained", "train_size"), ("Tested", "test_size")):
+        if story.trials and (size := story.trials[0].settings.get(key)):
+            yield f"{done} on a subset of {size} examples, drawn anew for each seed."
 
 
 def batch_norm(story: Story) -> Iterator[str]:

@@ -73,17 +73,18 @@ class DataSets:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.known: dict[tuple[str, str, int | None, int | None], dict[str, Any]] = {}
+        self.known: dict[tuple[str | int | None, ...], dict[str, Any]] = {}
         self.last: tuple[tuple[str, str], Split] | None = None
 
     def described(self, trial: Trial) -> dict[str, Any]:
         """The trial's data set as recorded."""
         job, name = trial.job, (trial.job.network, trial.source)
-        key = (*name, job.train_size, None if job.train_size is None else job.seed)
+        sizes = {"train_size": job.train_size, "test_size": job.test_size}
+        key = (*name, *sizes.values(), None if set(sizes.values()) == {None} else job.seed)
         if key not in self.known:
             if self.last is None or self.last[0] != name:
                 self.last = name, whole(*name, progress=self.progress)
-            self.known[key] = parametric.described(cut(self.last[1], train_size=job.train_size, seed=job.seed))
+            self.known[key] = parametric.described(cut(self.last[1], **sizes, seed=job.seed))
         return self.known[key]
 
 

@@ -43,7 +43,15 @@ def trials(network: str, extent: Extent, *, config: TrainConfig | None = None, d
     large = replace(made, batch_size=large_batch(extent.images))
     return [
         Trial(
-            Job(network, seed, replace(small, seed=seed), replace(large, seed=seed), extent.train_size, points=4),
+            Job(
+                network,
+                seed,
+                replace(small, seed=seed),
+                replace(large, seed=seed),
+                extent.train_size,
+                points=4,
+                test_size=extent.test_size,
+            ),
             data=data,
             measures=both_epsilons(),
         )
@@ -51,10 +59,13 @@ def trials(network: str, extent: Extent, *, config: TrainConfig | None = None, d
     ]
 
 
-def examples(network: str, data: str | None) -> int:
-    """How many there are to train on; of the user's own data they are counted."""
+def examples(network: str, data: str | None) -> dict[str, int]:
+    """How many there are to train and to test on; of the user's own data they are counted."""
     own = recipe(network).data
-    return len(whole(network, data or own).train) if data or own == "speech" else DATA_SETS[own].train
+    if data or own == "speech":
+        split = whole(network, data or own)
+        return {"images": len(split.train), "test": len(split.test)}
+    return {"images": DATA_SETS[own].train, "test": DATA_SETS[own].test}
 
 
 def both_epsilons() -> tuple[Measure, ...]:
@@ -99,7 +110,7 @@ def load_recipe(name: str, *, data: str | None = None, budget: Budget = FULL) ->
     if name in BUILT_IN:
         network, what = BUILT_IN[name]
         epochs = EPOCHS.get(what, recipe(network).epochs)
-        extent = budget.extent(images=examples(network, data), epochs=epochs, trials=TRIALS)
+        extent = budget.extent(**examples(network, data), epochs=epochs, trials=TRIALS)
         return MAKES[what](network, extent, data=data)
     if data is not None or budget != FULL:
         raise UsageError("--data and --budget are for the built-in recipes: a recipe of yours says both itself")

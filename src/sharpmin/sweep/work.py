@@ -90,7 +90,7 @@ def finish(trial: Trial, *, runs: Path, device: str, threads: int) -> Run:
     where = runtime.resolve_device(device)
     environment = runtime.tuned_environment(tuned, device=where)
     job = trial.job
-    split = load_data(job.network, trial.source, train_size=job.train_size, seed=job.seed)
+    split = load_data(job.network, trial.source, train_size=job.train_size, test_size=job.test_size, seed=job.seed)
     how: Any = {"runs": runs, "environment": environment, "device": where}
     if isinstance(job, Job):
         _, run = parametric.compute(job, split, **how)
