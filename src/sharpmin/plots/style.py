@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path as File
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -24,6 +25,7 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "sharpmin",
 }
+LETTERS = 18  # of a footnote, to an inch
 
 
 def figure_of(draw: Callable[[Axes], object], *, title: str = "") -> Figure:
@@ -37,8 +39,8 @@ def figure_of(draw: Callable[[Axes], object], *, title: str = "") -> Figure:
 
 
 def footnote(figure: Figure, text: str) -> None:
-    """A small line of text below everything else."""
-    figure.supxlabel(text, fontsize=7, color="dimgrey")
+    """Small text below everything else, in as many lines as the figure's width takes."""
+    figure.supxlabel(fill(text, int(LETTERS * figure.get_figwidth())), fontsize=7, color="dimgrey")
 
 
 def on_axes(draw: Callable[[Axes], object], ax: Axes | None = None) -> Axes:
