@@ -41,6 +41,7 @@ def test_few_test_images_are_all_that_is_tested_on(tmp_path, trial):
     few = replace(trial, job=replace(trial.job, test_size=50))
     run = finish(few, runs=tmp_path, device="cpu", threads=1)
     assert states([few], tmp_path) == ["complete"]
+    assert json.loads((run.folder / "settings.json").read_text())["data"]["test"] == 50
     assert len(data_of_run(run.folder, None, silent).test) == 50
     (history, *_) = (run.read_lines(f"{point}.history.jsonl") for point in points(few).values())
     right = [epoch["test_accuracy"] * 50 for epoch in history]

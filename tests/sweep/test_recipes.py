@@ -65,9 +65,8 @@ def test_they_are_measured_as_tables_3_and_4_are():
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_built_in_recipe_has_five_seeds_and_runs_that_differ(name, monkeypatch):
-    monkeypatch.setattr(
-        recipes, "whole", lambda *_: SimpleNamespace(train=range(5000), test=range(10_000))
-    )  # of F2 alone
+    of_f2_alone = SimpleNamespace(train=range(5000), test=range(10_000))
+    monkeypatch.setattr(recipes, "whole", lambda *_: of_f2_alone)
     trials = load_recipe(name, data="synthetic" if name.startswith("f2") else None)
     assert {trial.job.seed for trial in trials} == set(range(5))
     assert len({replace(trial, measures=()) for trial in trials}) == len(trials)

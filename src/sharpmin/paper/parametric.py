@@ -48,10 +48,10 @@ class Job:
         small_batch: how the small-batch solution is trained.
         large_batch: how the large-batch solution is trained.
         train_size: size of the class-balanced training subset, or None for all.
-        test_size: the same of the test set.
         path: "line" (Figure 3) or "arc" (Figure 7).
         points: alphas from -1 to 2.
         evaluation_batch: examples BatchNorm normalises together in evaluation.
+        test_size: size of the class-balanced test subset, or None for all.
 
     """
 

@@ -70,8 +70,8 @@ class Single:
         seed: of x0, and of the data subsets where there are any.
         config: how it is trained.
         train_size: size of the class-balanced training subset, or None for all.
-        test_size: the same of the test set.
         warm_start: where it begins, if not at the network's own x0.
+        test_size: size of the class-balanced test subset, or None for all.
 
     """
 

@@ -164,7 +164,7 @@ def unlike_losses(story: Story) -> Iterator[str]:
 
 
 def subsets(story: Story) -> Iterator[str]:
-    """Less than the whole training set."""
+    """Less than the whole training or test set."""
     for done, key in (("Trained", "train_size"), ("Tested", "test_size")):
         if story.trials and (size := story.trials[0].settings.get(key)):
             yield f"{done} on a subset of {size} examples, drawn anew for each seed."
