@@ -58,8 +58,11 @@ def metric_2_1(objective: Objective, point: str, *, seed: int, progress: Progres
     """Metric 2.1 in the full space at epsilon = 1e-3."""
     found = measures.sharpness(objective, seed=seed, progress=progress)
     rise = found.max_loss - found.loss
-    slope = rise > 0 and found.first_order > SLOPE * rise
-    caveat = f"{found.first_order / rise:.0%} of the rise is slope: {point} is not at a minimum yet" if slope else None
+    caveat = None
+    if rise > 0 and found.first_order > SLOPE * rise:
+        caveat = f"{found.first_order / rise:.0%} of the rise is slope: {point} is not at a minimum yet"
+    elif found.still_climbing:
+        caveat = f"metric-2.1 at {point} was still climbing when its {found.iterations} iterations were over"
     return Reading("metric-2.1", point, found.value, None, caveat, found)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sharpmin.errors import UsageError
 from sharpmin.measures import sharpness
+from sharpmin.measures.sharpness import still_climbing
 from sharpmin.measures.subspace import BLOCK_ROWS, RandomSubspace
 from sharpmin.objective import Objective
 
@@ -81,6 +82,36 @@ def test_infinity_ends_scipys_search_too():
     far = sharpness(objective(lambda w: w.sum().where(w.sum() < 3.001, math.inf), x), epsilon=0.5, solver="scipy")
     assert (far.value, far.status) == (math.inf, "non_finite")
     assert x.sum() + far.displacement.sum() >= 3.001
+
+
+@pytest.mark.parametrize("solver", ["sharpmin", "scipy"])
+def test_the_climb_has_the_start_and_every_iteration(solver):
+    """With a limit of k iterations it is the beginning of that with more, and it ends at the largest loss."""
+    x, m = vector(5), vector(6, N * N).view(N, N)
+    f = objective(lambda w: torch.logsumexp(m @ w, 0), x)
+    few, more = (sharpness(f, epsilon=0.3, start="zero", solver=solver, iterations=k) for k in (2, 3))
+    assert (few.iterations, few.status, len(few.climb)) == (2, "iterations", 3)
+    assert few.climb == more.climb[:3]
+    assert few.climb[0] == few.loss < few.climb[1] < few.climb[2] == few.max_loss < more.max_loss
+
+
+def test_a_search_cut_off_on_the_climb_says_so():
+    """From the flat middle of a bowl that rises like the fourth power, and on a slope whose corner is the maximum."""
+    bowl, slope = (objective(f, torch.zeros(N)) for f in (lambda w: (w**4 + 1e-9 * w).sum(), lambda w: w.sum()))
+    cut = sharpness(bowl, epsilon=1.0, start="zero", iterations=1)
+    whole = sharpness(bowl, epsilon=1.0, start="zero", iterations=40)
+    assert cut.still_climbing
+    assert cut.max_loss < 1e-3 * whole.max_loss
+    assert not whole.still_climbing
+    assert not sharpness(slope).still_climbing
+
+
+def test_a_row_of_before_knows_nothing_of_the_climb():
+    assert not still_climbing("iterations", (), 1.0)
+    assert not still_climbing("iterations", (2.0,), 1.0)
+    assert still_climbing("iterations", (1.0, 1.2, 1.5, 1.55, 1.62), 1.0)
+    assert not still_climbing("iterations", (1.0, 1.2, 1.5, 1.6, 1.605), 1.0)
+    assert not still_climbing("converged_gradient", (1.0, 3.0), 1.0)
 
 
 def test_progress_ends_with_the_evaluations_made():

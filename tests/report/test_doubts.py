@@ -44,6 +44,8 @@ def broken(folder, what):
         lines(folder / "small_batch.history.jsonl", history(settled=False))
     if what == "slope":
         append(folder / "sharpness.jsonl", sharpness("LB", 100.0, first_order=0.9))
+    if what == "climbing":
+        append(folder / "sharpness.jsonl", sharpness("LB", 100.0, climb=[0.1, 0.2, 0.5]))
     if what == "eigenvalue":
         row = {"minimizer": "SB", "eigenvalues": [2.0, 1.0], "residuals": [0.1, 0.1], "converged": [True, False]}
         append(folder / "spectrum.jsonl", row)
@@ -70,6 +72,7 @@ def broken(folder, what):
         ("half a line", "1 of 4 points of the line are evaluated"),
         ("not converged", "seed 0: the training loss of SB was still coming down"),
         ("slope", "In 1 of 2 searches for the sharpness of LB, 89% of the rise is slope"),
+        ("climbing", "In 1 of 2 searches for the sharpness of LB the loss was still climbing"),
         ("eigenvalue", "did not converge; each lies within its residual (seed 0, SB: 1 of 2)"),
         ("noise", "seed 0, SB, noise scale: uncertain"),
         ("losses", "The training losses differ (SB 0.1, LB 1.1)"),

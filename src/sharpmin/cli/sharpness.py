@@ -134,9 +134,17 @@ def table(rows: Sequence[tuple[str, Any]]) -> Any:
     for point, found in rows:
         space = f"{found.subspace} random" if found.subspace else "full"
         numbers = [f"{x:.4g}" for x in (found.value, found.loss, found.max_loss, found.first_order)]
-        counts = [str(found.iterations), str(found.evaluations), found.status, f"{found.seconds:.0f}"]
+        counts = [str(found.iterations), str(found.evaluations), ended(found), f"{found.seconds:.0f}"]
         shown.add_row(point, f"{found.epsilon:g}", space, found.start, *numbers, *counts)
     return shown
+
+
+def ended(found: Any) -> str:
+    """Why the search ended, and whether it was still climbing; rows of older versions do not know."""
+    from sharpmin.measures.sharpness import still_climbing
+
+    climbing = still_climbing(found.status, getattr(found, "climb", ()), found.loss)
+    return f"{found.status}, still climbing" if climbing else str(found.status)
 
 
 def side_by_side(network: str | None, rows: Sequence[tuple[str, Any]]) -> Any:

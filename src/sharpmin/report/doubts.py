@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from sharpmin.comparison import LOSSES, SLOPE
+from sharpmin.measures.sharpness import still_climbing
 from sharpmin.report.evidence import over_trials
 from sharpmin.report.spread import number
 from sharpmin.report.story import REGIMES, Story, Trial
@@ -23,6 +24,7 @@ def doubts(story: Story) -> list[str]:
         *few(story),
         *not_converged(story),
         *slopes(story),
+        *climbing(story),
         *uncertain(story),
         *unlike_losses(story),
         *subsets(story),
@@ -126,6 +128,18 @@ def slopes(story: Story) -> Iterator[str]:
             yield (
                 f"In {len(steep)} of {len(rises)} searches for the sharpness of {point}, {percents(steep)} of the rise "
                 "is slope, not curvature: it is not at a minimum yet."
+            )
+
+
+def climbing(story: Story) -> Iterator[str]:
+    """Searches that ended where the loss was still rising."""
+    for point in story.points:
+        rows = [row for _, row in rows_of(story, "sharpness") if row["minimizer"] == point]
+        early = sum(still_climbing(row["status"], row.get("climb", ()), row["loss"]) for row in rows)
+        if early:
+            yield (
+                f"In {early} of {len(rows)} searches for the sharpness of {point} the loss was still climbing when the "
+                "iterations were over: the value is by these iterations, the maximum of the box may be far above it."
             )
 
 
