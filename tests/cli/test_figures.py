@@ -95,11 +95,12 @@ def evaluated(weights, *, seed=0, epsilon=1e-3):
     with torch.no_grad():
         loss = F.cross_entropy(model(part.inputs), part.targets).item()
         accuracy = (model(SPLIT.test.inputs).argmax(1) == SPLIT.test.targets).double().mean().item()
-    value = metric(epsilon=epsilon)(Objective(model, part, batch_norm="batch")).value
-    return SimpleNamespace(loss=loss, accuracy=accuracy, sharpness=value)
+    found = metric(epsilon=epsilon)(Objective(model, part, batch_norm="batch"))
+    return SimpleNamespace(loss=loss, accuracy=accuracy, sharpness=found.value, climbing=found.still_climbing)
 
 
 def check(row, expected):
+    assert row.still_climbing == expected.climbing
     assert row.loss == pytest.approx(expected.loss, rel=1e-5)
     assert row.sharpness == pytest.approx(expected.sharpness, rel=1e-9)
 
@@ -250,9 +251,21 @@ def test_a_file_of_one_epsilon_by_an_earlier_version_is_drawn_again(tmp_path):
     raw, found = json.loads(RECORD.read_text()), figures.load(RECORD)
     assert "epsilons" not in raw["provenance"]
     assert found.provenance.epsilons == (1e-3,)
-    assert [asdict(row) for row in found.rows] == [{**row, "epsilon": 1e-3} for row in raw["rows"]]
+    assert [asdict(row) for row in found.rows] == [
+        {**row, "epsilon": 1e-3, "still_climbing": False} for row in raw["rows"]
+    ]
     (curve,) = drawn(found).axes[1].containers
     assert heights(curve) == [row["sharpness"] for row in raw["rows"]]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_line_below_says_how_many_searches_were_cut_off(made, verb):
+    found = numbers(made, verb)
+    calm = tuple(replace(row, still_climbing=False) for row in found.rows)
+    none, one = (replace(found, rows=rows) for rows in (calm, (replace(calm[0], still_climbing=True), *calm[1:])))
+    assert figures.note_of(none) == found.provenance.note
+    assert figures.note_of(one).startswith(f"{found.provenance.note}; in 1 of {len(calm)} searches")
+    assert "still climbing" in " ".join(drawn(one).get_supxlabel().split())
 
 
 @pytest.mark.parametrize("record", ["2026-11-25_F1-warm-start", "2026-11-25_F1-sharpness-along"])

@@ -97,4 +97,5 @@ def row_of(run: Planned, measure: Measure) -> BatchSizeRow:
         test_accuracy=epochs[-1].test_accuracy,
         epsilon=found["epsilon"],
         sharpness=found["value"],
+        still_climbing=found["still_climbing"],
     )

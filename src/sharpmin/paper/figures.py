@@ -24,6 +24,7 @@ class BatchSizeRow:
         test_accuracy: of the solution, a fraction.
         epsilon: of Metric 2.1.
         sharpness: Metric 2.1 at the solution, in percent.
+        still_climbing: whether the search for it was cut off; False where an earlier version did not ask.
 
     """
 
@@ -34,6 +35,7 @@ class BatchSizeRow:
     test_accuracy: float | None
     epsilon: float
     sharpness: float
+    still_climbing: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class WarmStartRow:
         test_accuracy: of the large-batch solution.
         loss: f there, the mean over the training set.
         sharpness: Metric 2.1 there, in percent.
+        still_climbing: as in `BatchSizeRow`.
 
     """
 
@@ -70,6 +73,7 @@ class WarmStartRow:
     test_accuracy: float | None
     loss: float
     sharpness: float
+    still_climbing: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class AlongRow:
         loss: f there, the mean cross-entropy over the training set.
         sharpness: Metric 2.1 there, in percent.
         first_order: the rise within the box that the gradient alone promises, in units of the loss.
+        still_climbing: as in `BatchSizeRow`.
 
     """
 
@@ -112,6 +117,7 @@ class AlongRow:
     loss: float
     sharpness: float
     first_order: float
+    still_climbing: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,13 @@ KINDS: dict[str, tuple[type[Any], type[Any]]] = {
 def name_of(numbers: Numbers) -> str:
     """The figure's verb, and the second part of its files' names."""
     return next(name for name, (kind, _) in KINDS.items() if isinstance(numbers, kind))
+
+
+def note_of(numbers: Numbers) -> str:
+    """The line below the figure: that of its provenance, and how many of the searches were cut off on the climb."""
+    early = sum(row.still_climbing for row in numbers.rows)
+    cut_off = f"in {early} of {len(numbers.rows)} searches the loss was still climbing when the iterations were over"
+    return "; ".join([numbers.provenance.note, *[cut_off] * bool(early)])
 
 
 def save(numbers: Numbers, file: Path) -> None:

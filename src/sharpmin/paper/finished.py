@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sharpmin.errors import RunError
+from sharpmin.measures.sharpness import still_climbing
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.iterates import SOLUTION, point_of
 from sharpmin.paper.provenance import Provenance, Row
@@ -27,7 +28,7 @@ def history(run: Planned) -> tuple[Epoch, ...]:
 
 
 def measured(run: Planned, measure: Measure, epoch: int | None = None) -> dict[str, Any]:
-    """The row of a measure of the trial, at the solution or at the iterate after an epoch.
+    """The row of Metric 2.1 at the solution or at the iterate after an epoch, with `still_climbing`.
 
     Raises:
         RunError: it is not there.
@@ -38,7 +39,8 @@ def measured(run: Planned, measure: Measure, epoch: int | None = None) -> dict[s
     found = kept_row(Run(run.folder), point, measure, how)
     if found is None:
         raise RunError(f"{run.folder} has no {named(measure)[0]} at {point}: run the same command again")
-    return found
+    climbing = still_climbing(found["status"], found.get("climb", ()), found["loss"])
+    return {**found, "still_climbing": climbing}
 
 
 def provenance(

@@ -69,6 +69,6 @@ def gather(planned: Sequence[Planned], provenance: Provenance) -> SharpnessAlong
         size = job.config.batch_size
         for epoch in run.trial.iterates:
             found = measured(run, measure, epoch)
-            numbers = (found["loss"], found["value"], found["first_order"])
+            numbers = (found["loss"], found["value"], found["first_order"], found["still_climbing"])
             rows.append(AlongRow("SB" if size == smallest else "LB", size, job.seed, epoch, *numbers))
     return SharpnessAlong(provenance, tuple(rows))

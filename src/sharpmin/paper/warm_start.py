@@ -91,6 +91,7 @@ def gather(small: Sequence[Planned], large: Sequence[Planned], provenance: Prove
         epoch = 0 if job.warm_start is None else job.warm_start.epoch
         before = histories[job.seed][epoch - 1].test_accuracy if epoch else None
         accuracy = history(run)[-1].test_accuracy
-        rows.append(WarmStartRow(job.seed, epoch, before, accuracy, found["loss"], found["value"]))
+        sharpness = (found["loss"], found["value"], found["still_climbing"])
+        rows.append(WarmStartRow(job.seed, epoch, before, accuracy, *sharpness))
     small_batch, large_batch = (training(runs[0]).config.batch_size for runs in (small, large))
     return WarmStarts(provenance, small_batch, large_batch, tuple(rows))

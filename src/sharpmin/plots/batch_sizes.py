@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from sharpmin.paper.figures import BatchSizes
+from sharpmin.paper.figures import BatchSizes, note_of
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE, footnote
 from sharpmin.plots.trials import draw_spread, spread
 
@@ -34,7 +34,7 @@ def batch_sizes(numbers: BatchSizes) -> Figure:
         draw_batch_sizes(axis, numbers)
         axis.set_title(numbers.provenance.title, fontsize=9)
         figure.legend(loc="outside upper center", ncols=3, fontsize=8)
-        footnote(figure, numbers.provenance.note)
+        footnote(figure, note_of(numbers))
     return figure
 
 

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from sharpmin.paper.figures import AlongRow, SharpnessAlong
+from sharpmin.paper.figures import AlongRow, SharpnessAlong, note_of
 from sharpmin.plots.style import figure_of, footnote
 from sharpmin.plots.training import COLOURS
 
@@ -24,7 +24,7 @@ def sharpness_along(numbers: SharpnessAlong) -> Figure:
 
     """
     figure = figure_of(lambda axis: draw_sharpness_along(axis, numbers), title=numbers.provenance.title)
-    footnote(figure, numbers.provenance.note)
+    footnote(figure, note_of(numbers))
     return figure
 
 

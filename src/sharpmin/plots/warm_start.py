@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sharpmin.paper.figures import WarmStarts
+from sharpmin.paper.figures import WarmStarts, note_of
 from sharpmin.plots.batch_sizes import percent
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE, footnote
 from sharpmin.plots.trials import draw_spread, spread
@@ -29,7 +29,7 @@ def warm_start(numbers: WarmStarts) -> Figure:
         draw_accuracies(upper, numbers)
         draw_sharpness(lower, numbers)
         upper.set_title(f"{numbers.provenance.title}; small batch {numbers.small_batch}", fontsize=9)
-        footnote(figure, numbers.provenance.note)
+        footnote(figure, note_of(numbers))
     return figure
 
 
