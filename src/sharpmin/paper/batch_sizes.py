@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.figures import BatchSizeRow, BatchSizes
-from sharpmin.paper.finished import history, measured, training
+from sharpmin.paper.finished import cut_off, history, measured, training
 from sharpmin.paper.metric import EPSILONS, metric_2_1
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.single import Single
@@ -97,5 +97,5 @@ def row_of(run: Planned, measure: Measure) -> BatchSizeRow:
         test_accuracy=epochs[-1].test_accuracy,
         epsilon=found["epsilon"],
         sharpness=found["value"],
-        still_climbing=found["still_climbing"],
+        still_climbing=cut_off(found),
     )

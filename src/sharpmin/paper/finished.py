@@ -28,7 +28,7 @@ def history(run: Planned) -> tuple[Epoch, ...]:
 
 
 def measured(run: Planned, measure: Measure, epoch: int | None = None) -> dict[str, Any]:
-    """The row of Metric 2.1 at the solution or at the iterate after an epoch, with `still_climbing`.
+    """The row of a measure of the trial, at the solution or at the iterate after an epoch.
 
     Raises:
         RunError: it is not there.
@@ -39,8 +39,12 @@ def measured(run: Planned, measure: Measure, epoch: int | None = None) -> dict[s
     found = kept_row(Run(run.folder), point, measure, how)
     if found is None:
         raise RunError(f"{run.folder} has no {named(measure)[0]} at {point}: run the same command again")
-    climbing = still_climbing(found["status"], found.get("climb", ()), found["loss"])
-    return {**found, "still_climbing": climbing}
+    return found
+
+
+def cut_off(found: dict[str, Any]) -> bool:
+    """Whether the search behind a row of Metric 2.1 was still climbing; an earlier version's row does not tell."""
+    return still_climbing(found["status"], found.get("climb", ()), found["loss"])
 
 
 def provenance(

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.figures import AlongRow, SharpnessAlong
-from sharpmin.paper.finished import measured, training
+from sharpmin.paper.finished import cut_off, measured, training
 from sharpmin.paper.metric import metric_2_1
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.single import Single
@@ -69,6 +69,6 @@ def gather(planned: Sequence[Planned], provenance: Provenance) -> SharpnessAlong
         size = job.config.batch_size
         for epoch in run.trial.iterates:
             found = measured(run, measure, epoch)
-            numbers = (found["loss"], found["value"], found["first_order"], found["still_climbing"])
+            numbers = (found["loss"], found["value"], found["first_order"], cut_off(found))
             rows.append(AlongRow("SB" if size == smallest else "LB", size, job.seed, epoch, *numbers))
     return SharpnessAlong(provenance, tuple(rows))

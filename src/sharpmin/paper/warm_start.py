@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.figures import WarmStartRow, WarmStarts
-from sharpmin.paper.finished import history, measured, training
+from sharpmin.paper.finished import cut_off, history, measured, training
 from sharpmin.paper.metric import metric_2_1
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.single import Single, WarmStart
@@ -91,7 +91,7 @@ def gather(small: Sequence[Planned], large: Sequence[Planned], provenance: Prove
         epoch = 0 if job.warm_start is None else job.warm_start.epoch
         before = histories[job.seed][epoch - 1].test_accuracy if epoch else None
         accuracy = history(run)[-1].test_accuracy
-        sharpness = (found["loss"], found["value"], found["still_climbing"])
+        sharpness = (found["loss"], found["value"], cut_off(found))
         rows.append(WarmStartRow(job.seed, epoch, before, accuracy, *sharpness))
     small_batch, large_batch = (training(runs[0]).config.batch_size for runs in (small, large))
     return WarmStarts(provenance, small_batch, large_batch, tuple(rows))
