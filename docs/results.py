@@ -16,7 +16,7 @@ from typing import Any
 from sharpmin.paper.configurations import configurations
 from sharpmin.paper.parametric import ParametricPlot, load
 from sharpmin.paper.performance import iterations_limit
-from sharpmin.paper.published import accuracy_cell, figure_3, published, sharpness_row
+from sharpmin.paper.published import PublishedCurve, accuracy_cell, difference, figure_3, published, sharpness_row
 from sharpmin.paper.recipes import RECIPES
 
 HERE = Path(__file__).parent
@@ -40,6 +40,7 @@ CURVE = [
     "beyond SB, paper",
     "beyond LB, paper",
     "barrier, paper",
+    "train accuracy apart",
     "record",
 ]
 Rows = list[list[str]]
@@ -191,12 +192,20 @@ def curves(kind: str) -> Rows:
     for network in RECIPES:
         record, plot = of_plots(kind).get(network, (None, None))
         mine = shape({p.alpha: p.train_loss for p in plot.points}) if plot else [NONE, "", ""]
-        theirs = ["-"] * 3
+        theirs = ["-"] * 4
         if network in known:
             curve = figure_3(network)
-            theirs = shape(dict(zip(curve.alphas, curve.train_loss, strict=True)))
+            theirs = [*shape(dict(zip(curve.alphas, curve.train_loss, strict=True))), apart(curve, plot)]
         made.append([network, *mine, *theirs, link(record) if record else ""])
     return made
+
+
+def apart(theirs: PublishedCurve, plot: ParametricPlot | None) -> str:
+    """How far our train accuracies between the minimizers are from the authors', in percentage points."""
+    if plot is None:
+        return ""
+    ours = plot.curve("train")
+    return f"{difference(theirs, ours.alphas, ours.accuracies):.2f}"
 
 
 def shape(loss: dict[float, float]) -> list[str]:

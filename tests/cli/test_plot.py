@@ -2,7 +2,9 @@
 
 import errno
 import inspect
+import math
 import os
+import re
 import shutil
 from dataclasses import fields
 
@@ -15,6 +17,7 @@ from sharpmin.cli.remedies import Remedies
 from sharpmin.cli.train import train
 from sharpmin.cli.training import Options
 from sharpmin.paper import parametric
+from sharpmin.paper.published import figure_3
 
 SETTINGS = "--data synthetic --train-size 60 --epochs 2 --small-batch 16 --points 4"
 JOB = ["plot", "-n", "F1", *SETTINGS.split(), "--quiet"]
@@ -97,6 +100,17 @@ def test_the_arc_is_drawn_beside_the_line(finished, monkeypatch):
     monkeypatch.setattr(parametric, "train", lambda *_, **__: pytest.fail("trained again"))
     assert run([*JOB, "--path", "arc", "--out", str(finished)]) == 0
     assert {"F1.pdf", "F1-arc.pdf"} <= set(os.listdir(finished / "Figures"))
+
+
+def test_it_says_how_far_the_authors_curve_is(tmp_path, capsys):
+    command = "plot -n C1 --data synthetic --train-size 20 --epochs 1 --small-batch 10 --points 4 --published --quiet"
+    assert run([*command.split(), "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    curve = parametric.load(tmp_path / "Figures" / "C1.json").curve("train")
+    authors = figure_3("C1")
+    apart = [100 * curve.accuracies[i] - authors.train_accuracy[j] for i, j in ((1, 8), (2, 16))]
+    (told,) = re.findall(r"minimizers: (\S+) points from the authors'", said)
+    assert float(told) == pytest.approx(math.hypot(*apart) / math.sqrt(2), abs=0.02)
 
 
 def test_redraw_needs_nothing_but_the_json(finished):

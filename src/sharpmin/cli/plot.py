@@ -50,7 +50,7 @@ def plot(
     from sharpmin.cli.together import settle  # after the arguments are known to be good: torch takes seconds to import
     from sharpmin.console import progress
     from sharpmin.paper import parametric
-    from sharpmin.paper.published import figure_3
+    from sharpmin.paper.published import difference, figure_3
 
     small = config(options, batch_size=small_batch)
     job = parametric.Job(
@@ -79,6 +79,10 @@ def plot(
             group=place.group,
         )
     draw(numbers, options.out / "Figures", published=authors)
+    if authors is not None and path == "line":
+        curve = numbers.curve("train")
+        apart = difference(authors, curve.alphas, curve.accuracies)
+        print(f"train accuracy between the minimizers: {apart:.2f} points from the authors' (root mean square)")
     print(parametric.summary(numbers))
     print(f"Run folder: {run.folder}")
 

@@ -1,10 +1,14 @@
 """The numbers Keskar et al. published, as data: `keskar2017.json` names where each was read."""
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+import numpy as np
 
 from sharpmin.errors import UsageError
 
@@ -42,6 +46,29 @@ def figure_3(network: str) -> PublishedCurve:
         raise UsageError(f"there is no published curve of {network}: --published works for {', '.join(curves)}")
     curve = {key: tuple(values) for key, values in curves[network].items()}
     return PublishedCurve(curve.pop("alpha"), **curve)
+
+
+def difference(curve: PublishedCurve, alphas: Sequence[float], accuracies: Sequence[float | None]) -> float:
+    """How far train accuracies are from the authors' between the minimizers, alpha in [0, 1].
+
+    Args:
+        curve: theirs; between its points it is taken as straight.
+        alphas: of ours.
+        accuracies: ours on the training set, as fractions.
+
+    Returns:
+        The root mean square over our alphas in [0, 1], in percentage points; NaN where there is none, or no accuracy.
+
+    Example:
+        >>> curve = figure_3("C1")
+        >>> round(difference(curve, curve.alphas, [percent / 100 - 0.01 for percent in curve.train_accuracy]), 6)
+        1.0
+
+    """
+    at, ours = np.array(alphas, dtype=float), 100 * np.array(accuracies, dtype=float)  # None becomes NaN
+    between = (at >= 0) & (at <= 1)
+    apart = (ours - np.interp(at, curve.alphas, curve.train_accuracy))[between]
+    return float(np.sqrt(np.mean(apart**2))) if len(apart) else math.nan
 
 
 def accuracy_cell(network: str, part: str, regime: str) -> tuple[float, float] | None:
