@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -183,7 +183,7 @@ def test_ends_where_scipy_ends(problem):
 def test_first_ten_iterates_are_scipys(problem):
     _, ours = run_ours(problem, max_iter=10)
     *_, theirs = run_scipy(problem, factr=0.0, pgtol=0.0, maxiter=10)
-    assert len(ours) == len(theirs)
+    theirs += theirs[-1:] * (len(ours) - len(theirs))  # where it stops, ours forgets its pairs and tries once more
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=1e-6)
 
@@ -234,6 +234,7 @@ def test_half_precision_runs(dtype):
 
 
 @settings(max_examples=60, deadline=None)
+@example(n=39, seed=19598, memory=9, curvature=-0.23046875)  # a step of 1e-14 lowers nothing: SciPy's search ends
 @given(n=st.integers(1, 40), seed=st.integers(0, 10**6), memory=st.integers(1, 12), curvature=st.floats(-3, 3))
 def test_result_is_feasible_no_worse_than_the_start_and_stationary(n, seed, memory, curvature):
     h, c, k = random(n, seed) + curvature, random(n, seed + 1, scale=3), random(2 * n, seed + 2).reshape(n, 2)

@@ -92,16 +92,24 @@ class Descent:
         else:
             self.z, self.spare = self.new.x, self.z
         self.nit += 1
-        self._test_convergence(self.new.f)
-        self._set_out(pair=curved)
+        misled = self.new.f <= self.now.f and bool(self.B.order)
+        self._test_convergence(self.new.f, misled=misled)
+        if misled:
+            self.B.forget()
+        self._set_out(pair=curved and not misled)
 
-    def _test_convergence(self, old: float) -> None:
+    def _test_convergence(self, old: float, *, misled: bool) -> None:
+        """Stop where the limits say so.
+
+        A step that does not lower the value at all is no convergence yet while there are pairs: truncated at a
+        bound, it can be 1e-14 of a step from a point that is far from stationary.
+        """
         limits, now = self.limits, self.now
         seen = Iterate(now.x, now.f, now.pg, self.nit, self.nfev)
         stopped = limits.callback is not None and limits.callback(seen)
         if now.pg <= limits.gtol:
             raise Stop(Status.CONVERGED_GRADIENT)
-        if old - now.f <= limits.ftol * max(abs(old), abs(now.f), 1.0):
+        if old - now.f <= limits.ftol * max(abs(old), abs(now.f), 1.0) and not misled:
             raise Stop(Status.CONVERGED_VALUE)
         if stopped:
             raise Stop(Status.STOPPED)

@@ -60,7 +60,7 @@ def minimize(
         max_iter: most iterations; 0 only evaluates x0.
         memory: m.
         ftol: stop when an iteration lowers the value by at most ftol * max(|f|, |f'|, 1); at 0, when it does not
-            lower it at all.
+            lower it at all. One that does not is tried again without the pairs first, which may mislead.
         gtol: stop when max_i |P(x - g) - x|_i <= gtol.
         max_evaluations: never call fun more often than this.
         max_line_search: most evaluations in one line search.
