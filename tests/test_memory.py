@@ -14,7 +14,7 @@ from sharpmin.errors import SharpminError
 from sharpmin.memory import StepMemory, check_fits, estimate, saved_per_example
 from sharpmin.zoo import build
 
-BATCH = 256
+BATCH = 1024  # so that what is kept stands out from the pages that come and go
 STEP = f"""
 import json, sys, torch
 from sharpmin import runtime
@@ -42,7 +42,7 @@ def test_the_peak_is_that_of_a_step_in_a_process_of_its_own():
         assert 1 / 1.5 < foretold[keep] / measured[keep] < 1.5
     saved = measured["all"] - measured["inputs"]
     assert saved > 0
-    assert 1 / 3 < (foretold["all"] - foretold["inputs"]) / saved < 3  # of two peaks: pages come and go
+    assert 1 / 2 < (foretold["all"] - foretold["inputs"]) / saved < 2
 
 
 def test_what_fits_is_what_is_needed_turned_round():
