@@ -92,8 +92,9 @@ class Descent:
         else:
             self.z, self.spare = self.new.x, self.z
         self.nit += 1
-        misled = self.new.f <= self.now.f and bool(self.B.order)
-        self._test_convergence(self.new.f, misled=misled)
+        old = self.new.f
+        misled = self.now.f >= old and bool(self.B.order)
+        self._test_convergence(old, misled=misled)
         if misled:
             self.B.forget()
         self._set_out(pair=curved and not misled)
