@@ -69,7 +69,8 @@ class Moments(torch.autograd.Function):
         """d/dz: d_mean / n + 2 d_var (z - mean) / n, one fused scale-and-shift per channel."""
         z, mean = ctx.saved_tensors
         n = z.numel() // z.shape[1]
-        return F.batch_norm(z, mean, torch.ones_like(mean), 2 * d_var / n, d_mean / n, eps=0.0)
+        # not F.batch_norm, which in PyTorch 2.11 refuses an epsilon of zero
+        return torch.batch_norm(z, 2 * d_var / n, d_mean / n, mean, torch.ones_like(mean), False, 0.0, 0.0, False)
 
 
 class Normalise(torch.autograd.Function):

@@ -48,7 +48,8 @@ def make(rule: str, model: nn.Module, *, learning_rate: float, momentum: float =
         return torch.optim.SGD(model.parameters(), lr=learning_rate, momentum=momentum)
     if rule == "adagrad":
         return torch.optim.Adagrad(model.parameters(), lr=learning_rate, eps=EPSILON)
-    return torch.optim.Adam(model.parameters(), lr=learning_rate, eps=EPSILON, fused=True)
+    on_gpu = any(parameter.is_cuda for parameter in model.parameters())  # there a step may be recorded
+    return torch.optim.Adam(model.parameters(), lr=learning_rate, eps=EPSILON, fused=True, capturable=on_gpu)
 
 
 def of_somebody(rule: str, model: nn.Module, *, learning_rate: float) -> torch.optim.Optimizer:

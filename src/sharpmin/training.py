@@ -12,6 +12,7 @@ batch, and the gradients are summed before the optimizer moves. Only dropout dif
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from sharpmin.errors import DivergedError
 from sharpmin.objective import Objective
 from sharpmin.optimizers import make, moments_of, named_copies, restore
 from sharpmin.progress import Progress, silent
+from sharpmin.recorded import Recorded, Step, can_record
 from sharpmin.remedies.augmentation import draw, move
 from sharpmin.remedies.composition import gradient_of
 from sharpmin.remedies.conservative import Conservative, copied, pull_back, trained
@@ -162,6 +164,10 @@ def train(
     restore(model, optimizer, weights=state.weights, moments=state.moments)
     data = Examples(data.inputs.to(device), data.targets.to(device))
     tester = None if test is None else Objective(model, test, batch_norm="batch", device=device, group=group)
+    gradient = gradient_of(model, config, device=data.inputs.device, group=group)
+    take_step: Step = partial(train_step, model, data, gradient, optimizer, conservative=config.conservative)
+    if can_record(model, config, device=data.inputs.device, group=group):
+        take_step = Recorded(take_step, size=config.batch_size)
     while state.epochs < config.epochs and not ended(config, state.history):
         number = state.epochs + 1
         began = time.perf_counter()
@@ -170,6 +176,7 @@ def train(
             data,
             optimizer,
             config,
+            take_step=take_step,
             epoch=number,
             after_step=after_step,
             progress=progress,
@@ -198,6 +205,7 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     config: TrainConfig,
     *,
+    take_step: Step,
     epoch: int,
     after_step: Callable[[int], object] | None,
     progress: Progress,
@@ -207,7 +215,6 @@ def train_epoch(
     """One pass over the shuffled data; mean loss and accuracy as trained."""
     device, size = data.inputs.device, config.batch_of(epoch)
     before, steps = config.steps_until(epoch - 1, examples=len(data)), -(-len(data) // size)
-    gradient = gradient_of(model, config, device=device, group=group)
     views = views_of(config, data, epoch=epoch)
     model.train()
     losses, hits = torch.zeros(steps, device=device), torch.zeros((), dtype=torch.int64, device=device)
@@ -217,8 +224,7 @@ def train_epoch(
         for step, picked in enumerate(order.split(size)):
             if config.warm_up is not None:
                 set_rate(optimizer, config.rate_of(before + step, examples=len(data)))
-            inputs, targets = batch(data, picked, views)
-            loss, hit = train_step(model, gradient, optimizer, inputs, targets, conservative=config.conservative)
+            loss, hit = take_step(picked, views)
             losses[step] = loss * len(picked)
             hits += hit
             if after_step is not None:
@@ -229,7 +235,7 @@ def train_epoch(
                 note = f"epoch {epoch}, loss {losses[step].item() / len(picked):.4f}"
                 progress(label, done, config.epochs * len(data), unit="images", note=note)
                 looked = time.perf_counter()
-    if not all(p.isfinite().all() for p in model.parameters()):
+    if not torch.stack([p.isfinite().all() for p in model.parameters()]).all():
         raise diverged("a weight became infinite or NaN", config, epoch=epoch, step=steps)
     return losses.sum(dtype=torch.float64).item() / len(data), hits.item() / len(data)
 
@@ -255,14 +261,19 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 def train_step(
     model: nn.Module,
+    data: Examples,
     gradient: Gradient,
     optimizer: torch.optim.Optimizer,
-    inputs: Tensor,
-    targets: Tensor,
+    picked: Tensor,
+    views: Tensor | None = None,
     *,
     conservative: Conservative | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One step of the optimizer, or several near the first; mean loss and number of hits before it, on the device."""
+    """One step of the optimizer on the examples picked, or several near the first.
+
+    Gives the mean loss and the number of hits before it, on the device.
+    """
+    inputs, targets = batch(data, picked, views)
     weights = [] if conservative is None else trained(model)
     start, found = copied(weights), []
     for _ in range(1 if conservative is None else conservative.iterations):

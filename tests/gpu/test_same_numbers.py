@@ -92,7 +92,9 @@ def test_metric(network, subspace):
     here, there = pair(network, double=True)
     found = [sharpness(f, subspace=subspace, iterations=3) for f in (here, there)]
     assert found[1].displacement.device.type == "cuda"
-    assert found[1].value == pytest.approx(found[0].value, rel=1e-6)
+    # the corner where the search starts takes its signs from gradients that are nothing but rounding, too: of what a
+    # BatchNorm takes away
+    assert found[1].value == pytest.approx(found[0].value, rel=1e-2 if subspace is None else 1e-6)
 
 
 def test_a_few_steps_of_training():

@@ -7,6 +7,7 @@ from torch import nn
 
 from cases import F64, random, softmax_regression
 from remedies.numpys import by_weights, weights_of
+from sharpmin.data import Examples
 from sharpmin.errors import UsageError
 from sharpmin.remedies import Conservative
 from sharpmin.training import TrainConfig, train, train_step
@@ -23,9 +24,9 @@ def solved(conservative, *, rate):
         model.x.grad = CURVATURE * (model.x.detach() - CENTRE)
         return torch.zeros(()), torch.zeros(())
 
-    nothing = torch.zeros(1)
+    nothing, only = Examples(torch.zeros(1), torch.zeros(1)), torch.zeros(1, dtype=torch.int64)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
-    train_step(model, gradient, optimizer, nothing, nothing, conservative=conservative)
+    train_step(model, nothing, gradient, optimizer, only, conservative=conservative)
     return model.x.detach().numpy()
 
 

@@ -11,7 +11,6 @@ product rule from sums over the blocks: of R{z}, (z - m) R{z}, R{dy}, r (z - m) 
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from sharpmin.blocked import BatchNorm, Moments, merge
 from sharpmin.products.steps import Named, Sums, add
@@ -136,7 +135,8 @@ class Normalised:
 def affine(z: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """The map scale z + shift, with a scale and a shift for each channel, in one pass over z."""
     zeros, ones = z.new_zeros(len(scale)), z.new_ones(len(scale))
-    return F.batch_norm(z, zeros, ones, scale.to(z.dtype), shift.to(z.dtype), eps=0.0)
+    # not F.batch_norm, which in PyTorch 2.11 refuses an epsilon of zero
+    return torch.batch_norm(z, scale.to(z.dtype), shift.to(z.dtype), zeros, ones, False, 0.0, 0.0, False)
 
 
 def sums_with(g: Tensor, z: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
