@@ -34,8 +34,9 @@ from sharpmin.remedies.composition import gradient_of
 from sharpmin.training import train_step
 
 CUDA = torch.device("cuda")
-SHAPES = {"F1": ((784,), 10), "F2": ((360,), 1973), "C1": ((3, 32, 32), 10), "C2": ((3, 32, 32), 10)}
-SHAPES |= {"C3": ((3, 32, 32), 100), "C4": ((3, 32, 32), 100)}
+IMAGE = (3, 32, 32)
+SHAPES = {"F1": ((784,), 10), "C1": (IMAGE, 10), "C3": (IMAGE, 100), "C2": (IMAGE, 10), "C4": (IMAGE, 100)}
+SHAPES |= {"F2": ((360,), 1973)}  # last, for it takes longest
 LARGE = {"F1": 6000, "F2": 72133}  # else 5000; of F2's 721,329 frames a tenth
 IMAGES = {"F1": 60000, "F2": 144266, "C2": 10000, "C4": 10000}  # of Metric 2.1, else 50,000
 TURN = 0.25  # seconds
