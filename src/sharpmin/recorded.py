@@ -73,5 +73,5 @@ class Recorded:
     def _record(self, picked: Tensor) -> None:
         """Record the step; nothing moves yet."""
         self.picked, self.graph = picked.clone(), torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        with torch.cuda.device(picked.device), torch.cuda.graph(self.graph):
             self.result = self.step(self.picked)
