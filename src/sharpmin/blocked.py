@@ -168,7 +168,7 @@ class Blocked(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the batch x."""
         *_, blocks = self.advancing(x, self.chosen(x), self.group)
-        return torch.cat(blocks)
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
     def chosen(self, x: Tensor) -> tuple[Keep, ...]:
         """What each stage keeps of the batch x: everything where x is one block or no gradient will be asked for."""
@@ -207,7 +207,7 @@ class Blocked(nn.Module):
 
     def advancing(self, x: Tensor, keep: Sequence[Keep], group: Group = ALONE) -> Iterator[list[Tensor]]:
         """Send the batch, or this process's part of it, through stage by stage, and give its blocks after each."""
-        blocks, moments = list(x.split(self.block)), None
+        blocks, moments = list(x.split(self.block)), tuple[Tensor, ...]()
         for (stage, following), how in zip(pairwise([*stages(self.model), Stage()]), keep, strict=True):
             blocks, moments = advance(stage, following.norm, blocks, moments, how, group)
             yield blocks
@@ -239,26 +239,31 @@ def advance(
     stage: Stage,
     norm: BatchNorm | None,
     blocks: list[Tensor],
-    moments: tuple[Tensor, Tensor] | None,
+    moments: tuple[Tensor, ...],
     keep: Keep,
     group: Group,
-) -> tuple[list[Tensor], tuple[Tensor, Tensor] | None]:
-    """Send every block through one stage; give the blocks before the next BatchNorm and their joint moments."""
+) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """Send every block through one stage; give the blocks before the next BatchNorm and their joint moments.
+
+    None of a block that is the whole batch, and was not pooled ahead of its BatchNorm: that takes its moments itself.
+    """
     if keep != "all":
         stage = replace(stage, norm=stage.norm and as_it_is(stage.norm), layers=[*map(as_it_is, stage.layers)])
     before, after = until_flatten(stage.layers)
-    gamma = None if norm is None else norm.weight
+    whole = group.size == 1 and stage.pool_ahead is None and bool(after or len(blocks) == 1)
+    gamma = None if norm is None or whole else norm.weight
     each = keeping(keep, partial(sent, stage.norm, before, stage.pool_ahead, None if after else gamma))
     outputs, parts = [], []
     for i, z in enumerate(blocks):
         blocks[i] = z.new_empty(0)  # let go of the input as soon as nobody needs it
-        z, part = each(z, *(moments or ()))
+        z, part = each(z, *moments)
         outputs.append(z)
         parts.append(part)
     if after:
-        z, part = keeping(keep, partial(sent, None, after, None, gamma))(torch.cat(outputs))
+        z = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        z, part = keeping(keep, partial(sent, None, after, None, gamma))(z)
         outputs, parts = [z], [part]
-    return outputs, None if gamma is None else merge_all(group, parts)
+    return outputs, () if gamma is None else merge_all(group, parts)
 
 
 def sent(
@@ -271,12 +276,17 @@ def sent(
 ) -> tuple[Tensor, Part | None]:
     """What leaves a stage of the block z, and the block's own moments where a BatchNorm of scale gamma follows."""
     if norm is not None:
-        z = Normalise.apply(z, *moments, norm.weight, norm.bias, norm.eps)
+        z = Normalise.apply(z, *moments, norm.weight, norm.bias, norm.eps) if moments else by_itself(norm, z)
     z = run(layers, z)
     if gamma is None:
         return z, None
     part = (len(z), z[0, 0].numel(), *Moments.apply(z))
     return pool_monotone(pool, z, gamma), part
+
+
+def by_itself(norm: BatchNorm, z: Tensor) -> Tensor:
+    """The batch z with its own mean and variance; one example will do, which F.batch_norm refuses."""
+    return torch.batch_norm(z, norm.weight, norm.bias, None, None, True, 0.0, norm.eps, False)
 
 
 def until_flatten(layers: list[nn.Module]) -> tuple[list[nn.Module], list[nn.Module]]:

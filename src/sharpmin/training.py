@@ -23,6 +23,7 @@ from sharpmin.data import Examples
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import DivergedError
 from sharpmin.objective import Objective
+from sharpmin.optim.blocks import all_finite
 from sharpmin.optimizers import make, moments_of, named_copies, restore
 from sharpmin.progress import Progress, silent
 from sharpmin.recorded import Recorded, Step, can_record
@@ -235,7 +236,7 @@ def train_epoch(
                 note = f"epoch {epoch}, loss {losses[step].item() / len(picked):.4f}"
                 progress(label, done, config.epochs * len(data), unit="images", note=note)
                 looked = time.perf_counter()
-    if not torch.stack([p.isfinite().all() for p in model.parameters()]).all():
+    if not all(all_finite(p) for p in model.parameters()):
         raise diverged("a weight became infinite or NaN", config, epoch=epoch, step=steps)
     return losses.sum(dtype=torch.float64).item() / len(data), hits.item() / len(data)
 

@@ -21,7 +21,7 @@ from sharpmin.combination import Combination
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation, random_directions
 from sharpmin.objective import Objective
-from sharpmin.optim.blocks import blocks, dot
+from sharpmin.optim.blocks import blocks, inner, norm
 
 Kind = Literal["given", "random", "checkpoints", "trajectory"]
 ROUNDINGS = 4  # of |theta|: nearer than that two points are one
@@ -165,16 +165,6 @@ def mixing(frame: Frame, buffers: Sequence[Mapping[str, Tensor]]) -> Callable[[f
         return mix
 
     return mixed
-
-
-def inner(a: Tensor, b: Tensor) -> float:
-    """<a, b>, multiplied and summed in float64."""
-    return sum(dot(a[part], b[part]).item() for part in blocks(a))
-
-
-def norm(a: Tensor) -> float:
-    """|a|."""
-    return sqrt(inner(a, a))
 
 
 def distance(a: Tensor, b: Tensor) -> float:

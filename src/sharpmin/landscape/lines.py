@@ -18,12 +18,12 @@ from sharpmin.batchnorm import Policy
 from sharpmin.combination import Combination
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation, random_directions
-from sharpmin.landscape.frames import norm
 from sharpmin.landscape.grids import POINTS, even, followed, half_width, times
 from sharpmin.landscape.points import After, measured, nothing
 from sharpmin.landscape.surface import UNDECIDED, Rows, in_rows
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
+from sharpmin.optim.blocks import norm
 from sharpmin.progress import Progress, silent
 
 if TYPE_CHECKING:

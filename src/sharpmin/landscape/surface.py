@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from sharpmin.batchnorm import Policy
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation
-from sharpmin.landscape.frames import Frame, Kind, Mark, inner, norm
+from sharpmin.landscape.frames import Frame, Kind, Mark
 from sharpmin.landscape.grids import Buffers, Grid, around, even
 from sharpmin.landscape.points import After, measured, nothing
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
+from sharpmin.optim.blocks import inner, norm
 from sharpmin.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -2,8 +2,7 @@
 
 Lanczos with full re-orthogonalisation, from one or several vectors (the band version of Ruhe 1979: one vector is
 multiplied at a time), restarted with the best Ritz vectors when the basis is full (thick restart, Wu and Simon
-2000). Each product is orthogonalised twice against every basis vector, not only the last two, and all coefficients are
-kept:
+2000). Each product is orthogonalised against every basis vector, not only the last two, and all coefficients are kept:
 
     A V_p = V_q H,    V_q = [v_1 ... v_q] orthonormal, the first p of them multiplied, H in R^{q x p}.
 
@@ -13,7 +12,7 @@ The Ritz pairs are those of the symmetric part of H's first p rows, and for a pa
 
 is all of its residual: what leads out of the space, and what in H is not symmetric, which is the products' own error
 (rounding, a finite difference). Only the rounding of the basis vectors is not in it. They are in the matrix's dtype,
-their inner products and combinations in float64.
+their inner products are accumulated in float64 (`sharpmin.optim.blocks`), their combinations computed in it.
 """
 
 from dataclasses import dataclass
@@ -22,8 +21,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sharpmin.optim.blocks import norm, products
+
 F64 = torch.float64
-COLUMNS = 1 << 16  # of a basis, in float64 at a time
+COLUMNS = 1 << 13  # of a basis, in float64 at a time: they stay in the cache
+MOST = 0.7  # of a vector's length: where less is left of it, what rounding left in it counts for more
 NOTHING = 32  # what is left of a vector below so many roundings of it is rounding
 
 
@@ -79,27 +81,28 @@ class Basis:
     def remove_from(self, w: Tensor) -> Tensor:
         """Make w [n] orthogonal to the basis, in place; the coefficients removed, [count].
 
-        Twice: what rounding left of the first time, in the vectors' own dtype, is in the inner products of the second.
+        Once is enough where most of w is left, and else twice (Daniel, Gragg, Kaufman and Stewart 1976).
         """
-        first = self.rows @ w
-        w.addmv_(self.rows.T, first, alpha=-1)
-        pieces = zip(self.rows.split(COLUMNS, 1), w.split(COLUMNS), strict=True)
-        second = sum((columns.to(F64) @ part.to(F64) for columns, part in pieces), torch.zeros_like(first, dtype=F64))
-        w.addmv_(self.rows.T, second.to(w.dtype), alpha=-1)
-        return first.to(F64) + second
+        before, once = norm(w), self._remove_once(w)
+        return once if norm(w) > MOST * before else once + self._remove_once(w)
+
+    def _remove_once(self, w: Tensor) -> Tensor:
+        found = products(self.rows, w[None])[:, 0].to(w.dtype)
+        w.addmv_(self.rows.T, found, alpha=-1)
+        return found.to(F64)
 
     def append(self, w: Tensor) -> float:
         """Add w, overwritten, made orthogonal and normal; its length. Where nothing is left, nothing is added."""
-        before = length(w)
+        before = norm(w)
         self.remove_from(w)
         return self.append_orthogonal(w, scale=before)
 
     def append_orthogonal(self, w: Tensor, *, scale: float) -> float:
         """Add w, which is orthogonal already, made normal; its length, 0 where that is a mere rounding of `scale`."""
-        left = length(w)
+        left = norm(w)
         if left <= NOTHING * torch.finfo(w.dtype).eps * scale:
             return 0.0
-        self._rows[self.count] = w / left
+        torch.div(w, left, out=self._rows[self.count])
         self.count += 1
         return left
 
@@ -193,7 +196,7 @@ class Krylov:
         if p == self.basis.count:  # the space is invariant: go on in its complement
             self._begin()
         w = self.matrix @ self.basis.rows[p]
-        scale = length(w)
+        scale = norm(w)
         found = self.basis.remove_from(w)
         self.h[: len(found), p] = found.cpu()
         if self.basis.count < self.matrix.shape[0]:
@@ -228,8 +231,3 @@ class Krylov:
         n = self.matrix.shape[0]
         drawn = torch.randn(n, generator=self.generator, dtype=torch.float32)
         self.basis.append(drawn.to(self.matrix.device, self.matrix.dtype))
-
-
-def length(w: Tensor) -> float:
-    """|w|, in float64."""
-    return torch.linalg.vector_norm(w, dtype=F64).item()

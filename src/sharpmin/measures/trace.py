@@ -15,12 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sharpmin.errors import UsageError
 from sharpmin.measures.krylov import Basis, Symmetric
 from sharpmin.objective import Objective
+from sharpmin.optim.blocks import inner
 from sharpmin.products import Curvature, curvature_of
 from sharpmin.progress import Progress, silent
 
@@ -131,23 +133,19 @@ def hutch(matrix: Symmetric, products: int, *, seed: int = 0, progress: Progress
 
     for _ in range(third):
         basis.append(times(next(signs)))
-    caught = sum(dot(q, times(q)) for q in basis.rows)
+    caught = sum(inner(q, times(q)) for q in basis.rows)
     samples = []
     for _ in range(products - 2 * third):
         g = next(signs)
         basis.remove_from(g)
-        samples.append(dot(g, times(g)))
+        samples.append(inner(g, times(g)))
     return Parts(caught, torch.tensor(samples, dtype=torch.float64), done)
 
 
 def draws(matrix: Symmetric, seed: int) -> Iterator[Tensor]:
     """Vectors [n] of random signs, drawn on the CPU, so the same everywhere."""
-    generator = torch.Generator().manual_seed(seed)
+    generator, n = torch.Generator().manual_seed(seed), matrix.shape[0]
     while True:
-        bits = torch.randint(2, (matrix.shape[0],), generator=generator, dtype=torch.int8)
-        yield (2 * bits - 1).to(matrix.device, matrix.dtype)
-
-
-def dot(a: Tensor, b: Tensor) -> float:
-    """The inner product, in float64."""
-    return torch.dot(a.double(), b.double()).item()
+        drawn = torch.randint(256, (-(-n // 8),), generator=generator, dtype=torch.uint8)
+        bits = torch.from_numpy(np.unpackbits(drawn.numpy(), count=n))
+        yield bits.to(matrix.device, matrix.dtype).mul_(2).sub_(1)

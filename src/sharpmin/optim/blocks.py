@@ -13,6 +13,7 @@ Inside a block masks are 0 and 1 in the data's own dtype: multiplying by one is 
 `torch.where`, and selecting by a boolean slower still.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,6 +48,27 @@ def square(a: Tensor) -> Tensor:
     return torch.dot(wide, wide)
 
 
+def inner(a: Tensor, b: Tensor) -> float:
+    """<a, b> of two whole vectors, multiplied and summed in float64."""
+    return sum(dot(a[part], b[part]).item() for part in blocks(a))
+
+
+def norm(a: Tensor) -> float:
+    """|a|."""
+    return math.sqrt(sum(square(a[part]).item() for part in blocks(a)))
+
+
+def all_finite(a: Tensor) -> bool:
+    """Whether every number is finite: sooner read off their sum, which can be finite only if they are.
+
+    Example:
+        >>> all_finite(torch.full((3,), 3e38)), all_finite(torch.tensor([torch.inf, -torch.inf]))
+        (True, False)
+
+    """
+    return bool(a.sum().isfinite()) or bool(a.isfinite().all())
+
+
 def products(a: Tensor, b: Tensor) -> Tensor:
     """Return the inner products of each row of a (r x L) with each row of b (k x L) as float64 (r x k)."""
     if a.dtype.itemsize < 4:
@@ -67,8 +89,9 @@ def combine(factors: Tensor, b: Tensor, out: Tensor) -> Tensor:
 
 def _cells(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return views of the rows' whole cells (cells x rows x CELL) and of the remaining columns."""
-    whole = rows.shape[1] // CELL * CELL
-    return rows[:, :whole].view(len(rows), -1, CELL).transpose(0, 1), rows[:, whole:]
+    cells = rows.shape[1] // CELL
+    whole = cells * CELL
+    return rows[:, :whole].view(len(rows), cells, CELL).transpose(0, 1), rows[:, whole:]
 
 
 def columns(rows: Tensor, index: Tensor) -> Tensor:

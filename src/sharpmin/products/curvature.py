@@ -30,6 +30,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sharpmin.errors import UsageError
 from sharpmin.measurement import check_examples
 from sharpmin.objective import Objective
+from sharpmin.optim.blocks import all_finite
 from sharpmin.products import autograd
 from sharpmin.products.autograd import Share
 from sharpmin.products.outputs import Opaque
@@ -149,12 +150,12 @@ class Curvature:
 
         """
         directions = self.layout.unflatten(v.detach().to(self.theta))
-        if not bool(v.isfinite().all()):
+        if not all_finite(v):
             raise UsageError("the vector to multiply with is not finite")
         with self.objective.arithmetic():
             result = self._by_first(directions) if self.method == "auto" else self._by(self.method, directions)
         self.products += 1
-        if not bool(result.isfinite().all()):
+        if not all_finite(result):
             raise UsageError(
                 f"a product with the {self.matrix} matrix is not finite at theta: is f finite there "
                 "(objective.value), and has every operation a second derivative at its inputs (sqrt has none at 0)?"
@@ -190,11 +191,12 @@ class Curvature:
     def _own(self, method: Method, v: Named) -> tuple[Tensor, int]:
         """What this process's batches add to the product, summed, and their examples."""
         by_autograd = BY_AUTOGRAD.get((self.matrix, method))
-        total, examples = torch.zeros(self.size, dtype=self.dtype, device=self.device), 0
+        total, examples = None, 0
         for share in self._taped(v) if by_autograd is None else self._each(by_autograd, v):
-            total += torch.cat([part.reshape(-1).to(self.dtype) for part in share.sums])
+            one = torch.cat([part.reshape(-1).to(self.dtype) for part in share.sums])
+            total = one if total is None else total.add_(one)
             examples += share.examples
-        return total, examples
+        return torch.zeros(self.size, dtype=self.dtype, device=self.device) if total is None else total, examples
 
     def _mean(self, total: Tensor, examples: int) -> Tensor:
         """The product [n] from what each process's batches add to it."""
