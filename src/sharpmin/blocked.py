@@ -168,7 +168,7 @@ class Blocked(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the batch x."""
         *_, blocks = self.advancing(x, self.chosen(x), self.group)
-        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+        return torch.cat(blocks)
 
     def chosen(self, x: Tensor) -> tuple[Keep, ...]:
         """What each stage keeps of the batch x: everything where x is one block or no gradient will be asked for."""
@@ -260,8 +260,7 @@ def advance(
         outputs.append(z)
         parts.append(part)
     if after:
-        z = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-        z, part = keeping(keep, partial(sent, None, after, None, gamma))(z)
+        z, part = keeping(keep, partial(sent, None, after, None, gamma))(torch.cat(outputs))
         outputs, parts = [z], [part]
     return outputs, () if gamma is None else merge_all(group, parts)
 

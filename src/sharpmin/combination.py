@@ -10,7 +10,7 @@ A convolution in that place would do as well, but its output is 21 times as larg
 a batch of 5000 costs 1.3 GB a vector. For the same reason it is left where a dense layer's output is as large.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,23 +68,62 @@ class FirstLayer:
     Args:
         before: what flattens the input.
         weights: for each vector the layer's weight and bias, by name.
+        most: batches to keep the outputs of, at least 1: those seen first, and the last.
 
     """
 
-    def __init__(self, before: nn.Module, weights: Sequence[Mapping[str, Tensor]]) -> None:
-        self.before, self.weights = before, weights
-        self._seen: tuple[Tensor, list[Tensor]] | None = None  # the last batch, and z at each vector
+    def __init__(self, before: nn.Module, weights: Sequence[Mapping[str, Tensor]], *, most: int = 1) -> None:
+        self.before, self.weights, self.most = before, weights, most
+        self._seen: list[tuple[Tensor, list[Tensor]]] = []  # a batch, and z at each vector
 
     def at(self, x: Tensor, shares: Sequence[float]) -> Tensor:
         """The output for the batch x at a sum of the vectors, a new tensor; at one of them bit for bit its own."""
-        if self._seen is None or self._seen[0] is not x:
-            flat = self.before(x)
-            self._seen = x, [F.linear(flat, own["weight"], own.get("bias")) for own in self.weights]
-        total: Tensor | None = None
-        for share, z in zip(shares, self._seen[1], strict=True):
+        outputs, total = self._outputs(x), None
+        for share, z in zip(shares, outputs, strict=True):
             if share:  # 0 times infinity is no number
                 total = z * share if total is None else total.add_(z, alpha=share)
-        return torch.zeros_like(self._seen[1][0]) if total is None else total
+        return torch.zeros_like(outputs[0]) if total is None else total
+
+    def _outputs(self, x: Tensor) -> list[Tensor]:
+        """Each vector's z for the batch x."""
+        for batch, outputs in self._seen:
+            if batch is x:
+                return outputs
+        del self._seen[self.most - 1 :]
+        flat = self.before(x)
+        outputs = [F.linear(flat, own["weight"], own.get("bias")) for own in self.weights]
+        self._seen.append((x, outputs))
+        return outputs
+
+
+First = tuple[FirstLayer, Sequence[float]]
+
+
+class FirstLayers:
+    """What computes the first layers of a group of points, one group after the other.
+
+    Args:
+        make: the first layer with the weights of these vectors; None where it cannot be had.
+
+    """
+
+    def __init__(self, make: Callable[[Sequence[Tensor]], FirstLayer | None]) -> None:
+        self._make = make
+        self._made: dict[tuple[int, ...], tuple[Sequence[Tensor], FirstLayer | None]] = {}
+
+    def of(self, points: Sequence[Tensor | Combination]) -> list[First | None]:
+        """Of each point; what the group before had made of the same vectors is used again, and the rest let go."""
+        before, self._made = self._made, {}
+        return [self._one(point, before) if isinstance(point, Combination) else None for point in points]
+
+    def _one(
+        self, point: Combination, before: Mapping[tuple[int, ...], tuple[Sequence[Tensor], FirstLayer | None]]
+    ) -> First | None:
+        key = tuple(map(id, point.vectors))  # which are held as long as their key
+        if key not in self._made:
+            self._made[key] = before.get(key) or (point.vectors, self._make(point.vectors))
+        layer = self._made[key][1]
+        return None if layer is None else (layer, point.shares)
 
 
 class AfterFirst(nn.Module):

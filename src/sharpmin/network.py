@@ -16,7 +16,7 @@ from sharpmin.combination import AfterFirst, FirstLayer, dense_first
 from sharpmin.errors import UsageError
 
 WHOLE = 2**31  # examples in a block: more than any batch has
-KEPT = 2**28  # bytes of a first layer's outputs kept, 8 for a number
+KEPT = 2**29  # bytes of a first layer's outputs kept, 8 for a number
 
 
 class Swapped(nn.Module):
@@ -118,16 +118,18 @@ class Host:
     def first_layer(self, vectors: Sequence[Mapping[str, Tensor]], *, examples: int) -> FirstLayer | None:
         """The dense first layer with the weights of several vectors.
 
-        None where the vectors do not hold all of it, or where its outputs for so many examples are more than `KEPT`.
+        It keeps its outputs for as many batches of so many examples as fit into `KEPT`. None where not even one does,
+        or where the vectors do not hold all of it.
         """
         if self.dense is None or not set(self._first_names()) <= set(vectors[0]):
             return None
         layer = self.model[self.dense]  # type: ignore[index]
-        if 8 * len(vectors) * examples * layer.out_features > KEPT:
+        most = KEPT // (8 * len(vectors) * examples * layer.out_features)
+        if not most:
             return None
         every = [self._weights(vector) for vector in vectors]
         own = [{name.split(".")[1]: weights[name] for name in self._first_names()} for weights in every]
-        return FirstLayer(self.model[: self.dense], own)  # type: ignore[index]
+        return FirstLayer(self.model[: self.dense], own, most=most)  # type: ignore[index]
 
     def _first_names(self) -> list[str]:
         """The names of the first layer's weights."""

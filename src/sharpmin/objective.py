@@ -13,10 +13,10 @@ batch's share of it whole and in pieces, and what the backward pass has not let 
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from itertools import islice, product, repeat
+from itertools import chain, islice, product, repeat
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ from sharpmin import batching
 from sharpmin.arithmetic import Precision, check_precision, forward_pass, matrix_unit
 from sharpmin.batching import DEFAULT_BATCH, Data, Pair, check_batch_size
 from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
-from sharpmin.combination import Combination, FirstLayer
+from sharpmin.combination import Combination, First, FirstLayer, FirstLayers
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
 from sharpmin.losses import Loss, Scored, Sum, check_depends, classification, on_host, summed
@@ -39,8 +39,8 @@ from sharpmin.weights import layout
 __all__ = ["DEFAULT_BATCH", "Measurement", "Objective", "Precision", "Scored", "Sum", "classification"]
 
 Buffers = Mapping[str, Tensor]
-First = tuple[FirstLayer, Sequence[float]]
 MEMORY = 2**31  # bytes of weight vectors held together
+HELD = 2**29  # bytes of inputs whose batches are held from one group of thetas to the next
 
 
 class Objective:
@@ -126,7 +126,6 @@ class Objective:
         """
         return self.measure_many([theta])[0]
 
-    @torch.no_grad()
     def measure_many(
         self, thetas: Iterable[Tensor | Combination], *, buffers: Iterable[Buffers] | None = None, memory: int = MEMORY
     ) -> tuple[Measurement, ...]:
@@ -152,11 +151,31 @@ class Objective:
             True
 
         """
+        return tuple(chain.from_iterable(self.measure_groups(thetas, buffers=buffers, memory=memory)))
+
+    def measure_groups(
+        self,
+        thetas: Iterable[Tensor | Combination],
+        *,
+        buffers: Iterable[Buffers] | None = None,
+        together: int | None = None,
+        memory: int = MEMORY,
+    ) -> Iterator[list[Measurement]]:
+        """What `measure_many` gives, group by group, each as soon as it is finished.
+
+        Args:
+            thetas: as there.
+            buffers: as there.
+            together: in a group, at the most; by default as many as fit into the budget.
+            memory: as there.
+
+        """
+        fitting = max(1, memory // (8 * self.layout.size))
+        many = fitting if together is None else min(together, fitting)
         points, own = iter(thetas), repeat({}) if buffers is None else iter(buffers)
-        many, found = max(1, memory // (8 * self.layout.size)), list[Measurement]()
-        while measured := self._measured(islice(points, many), own):
-            found += measured
-        return tuple(found)
+        first, batches = FirstLayers(self._first_layer), self._read_again()
+        while found := self._measured(islice(points, many), own, first, batches):
+            yield found
 
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """f(theta) and its gradient [n], from one pass over the data.
@@ -259,16 +278,33 @@ class Objective:
             turns=turns,
         )
 
-    def _measured(self, thetas: Iterator[Tensor | Combination], buffers: Iterator[Buffers]) -> list[Measurement]:
+    def _read_again(self) -> Callable[[], Iterable[Any]]:
+        """What gives this process's own batches, as often as it is called.
+
+        They are the same tensors each time where a first layer may know them again, and they are not many.
+        """
+        read = partial(self._read, self.data, self.group.turns)
+        if self.host.dense is None or not isinstance(self.data, Pair) or self.data.inputs.nbytes > HELD:
+            return read
+        held = list(read())
+        return lambda: held
+
+    @torch.no_grad()
+    def _measured(
+        self,
+        thetas: Iterator[Tensor | Combination],
+        buffers: Iterator[Buffers],
+        first: FirstLayers,
+        batches: Callable[[], Iterable[Any]],
+    ) -> list[Measurement]:
         """Measure at all of the points over one pass."""
         points = list(thetas)
         if not points:
             return []
         weights = [self.pieces(point.theta if isinstance(point, Combination) else point) for point in points]
-        own = list(islice(buffers, len(points)))
-        networks = self._networks(weights, own, first=self._first_layers(points))
+        networks = self._networks(weights, list(islice(buffers, len(points))), first=first.of(points))
         tallies, found = [Tally() for _ in networks], list[tuple[int, int, Sum]]()
-        for turn in self._turns(self.data, networks, self.group.turns):
+        for turn in self._turns(self.data, networks, batches()):
             with turn.random:
                 one = self.score(networks[turn.network], turn.batch)
             found.append((turn.number, turn.network, on_host(one)))
@@ -291,26 +327,16 @@ class Objective:
         each = zip(weights, buffers, first or [None] * len(weights), strict=True)
         return [self.host.with_tensors(own, held, plain=plain, first=start) for own, held, start in each]
 
-    def _first_layers(self, points: Sequence[Tensor | Combination]) -> list[First | None]:
-        """For each point what computes its first layer, common to those of the same vectors, where that may be done.
+    def _first_layer(self, vectors: Sequence[Tensor]) -> FirstLayer | None:
+        """What computes the first layer at sums of these vectors, where that may be done.
 
         A loss of somebody else's may hand the network another input than the batch's, or ask it twice; and bfloat16
         would round what is added up.
         """
-        own = self.loss is classification and isinstance(self.data, Pair) and self.precision != "bfloat16"
-        made = dict[tuple[int, ...], FirstLayer | None]()
-
-        def first(point: Tensor | Combination) -> First | None:
-            if not own or not isinstance(point, Combination):
-                return None
-            key = tuple(map(id, point.vectors))
-            if key not in made:
-                vectors = [self.pieces(vector) for vector in point.vectors]
-                made[key] = self.host.first_layer(vectors, examples=self.batch_size or DEFAULT_BATCH)
-            layer = made[key]
-            return None if layer is None else (layer, point.shares)
-
-        return [first(point) for point in points]
+        if self.loss is not classification or not isinstance(self.data, Pair) or self.precision == "bfloat16":
+            return None
+        pieces = [self.pieces(vector) for vector in vectors]
+        return self.host.first_layer(pieces, examples=self.batch_size or DEFAULT_BATCH)
 
     @torch.no_grad()
     def _estimate(self, weights: Sequence[Mapping[str, Tensor]], buffers: Sequence[dict[str, Tensor]]) -> None:
@@ -320,11 +346,11 @@ class Objective:
                 held[f"{name}.{key}" if name else key].fill_(start)
         pairs = zip(weights, buffers, strict=True)
         networks = [self.host.with_tensors(own, held, plain=True) for own, held in pairs]
-        for turn in self._turns(self.calibration, networks, slice(None)):
+        for turn in self._turns(self.calibration, networks, self._read(self.calibration, slice(None))):
             with estimating(self.model), forward_pass(self.precision, self.device), turn.random:
                 networks[turn.network].lend(self.loss, turn.batch)
 
-    def _turns(self, data: Data, networks: Sequence[Swapped], which: slice) -> Iterator[Turn]:
+    def _turns(self, data: Data, networks: Sequence[Swapped], batches: Iterable[Any]) -> Iterator[Turn]:
         """Show every batch to every network: a copy of its own, but of a pair, which no loss may write to anyway."""
         own = partial(batching.moved, device=self.device, copied=not isinstance(data, Pair))
-        return turns(self._read(data, which), len(networks), RandomStream(self.device), copied=own)
+        return turns(batches, len(networks), RandomStream(self.device), copied=own)

@@ -99,7 +99,7 @@ def interpolate(theta_a: Tensor, theta_b: Tensor, alpha: float, *, kind: Kind = 
         check_kind(kind)
         return (theta_b if alpha else theta_a).clone()
     of_a, of_b = shares(alpha, kind=kind)
-    return of_b * theta_b + of_a * theta_a
+    return (of_b * theta_b).add_(theta_a, alpha=of_a)
 
 
 def shares(alpha: float, *, kind: Kind = "line") -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 A group of eight brings the cost of reading the data down to an eighth, and is handed on as soon as it is finished: who
 keeps it loses at most one group to a kill. Held at once are the vectors of a group and what they are sums of, fewer
-where they are very long (see `Objective.measure_many`), and nothing grows with the number of points.
+where they are very long (see `Objective.measure_groups`), and nothing grows with the number of points.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -52,10 +52,11 @@ def measured(
 
     """
     done = list(found)
-    while len(done) < points:
-        group = range(len(done), min(len(done) + TOGETHER, points))
-        done += objective.measure_many(map(theta, group), buffers=None if buffers is None else map(buffers, group))
+    left = range(len(done), points)
+    own = None if buffers is None else map(buffers, left)
+    for group in objective.measure_groups(map(theta, left), buffers=own, together=TOGETHER):
+        done += group
         after(done)
-        for number in group:
-            tell(number + 1, done[number])
+        for number, one in enumerate(group, len(done) - len(group)):
+            tell(number + 1, one)
     return done
