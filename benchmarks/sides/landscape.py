@@ -38,18 +38,20 @@ class Sharpmin:
     """The library through its public calls."""
 
     def __init__(self, problem: Problem) -> None:
-        images = problem.examples()
-        models = [problem.model(seed) for seed in range(3)]
-        self.f = Objective(models[0], images, batch_norm="batch")
-        self.thetas = [Objective(model, images, batch_norm="batch").theta for model in models]
+        self.problem, self.images = problem, problem.examples()
+        self.f = self.objective(0)
+
+    def objective(self, seed: int) -> Objective:
+        """The loss, of the network at a starting point."""
+        return Objective(self.problem.model(seed), self.images, batch_norm="batch")
 
     def path(self, points: int) -> np.ndarray:
         """The losses of a path."""
-        return np.array(path(self.f, *self.thetas[:2], alphas=steps(points)).losses)
+        return np.array(path(self.f, self.f.theta, self.objective(1).theta, alphas=steps(points)).losses)
 
     def plane(self, points: int) -> np.ndarray:
         """The losses of a plane; rows go with the second direction."""
-        start, first, second = self.thetas
+        start, first, second = self.f.theta, self.objective(1).theta, self.objective(2).theta
         grid = Grid(tuple(step - 1 / points for step in steps(points)), tuple(steps(points)))
         return np.array(plane(self.f, start, first - start, second - start, grid=grid).losses)
 
@@ -58,27 +60,30 @@ class Plain:
     """A loop in plain PyTorch."""
 
     def __init__(self, problem: Problem) -> None:
-        self.images, self.model = problem.examples(), problem.model()
-        self.states = [problem.model(seed).state_dict() for seed in range(3)]
+        self.problem, self.images, self.model = problem, problem.examples(), problem.model()
+
+    def states(self, count: int) -> list[dict[str, Tensor]]:
+        """So many starting points."""
+        return [self.problem.model(seed).state_dict() for seed in range(count)]
 
     @torch.no_grad()
-    def at(self, *shares: float) -> float:
-        """The loss at a weighted sum of the ends."""
+    def at(self, states: list[dict[str, Tensor]], *shares: float) -> float:
+        """The loss at a weighted sum of states."""
         mixed = {
-            name: sum(share * state[name] for share, state in zip(shares, self.states, strict=False))
-            for name in self.states[0]
+            name: sum(share * state[name] for share, state in zip(shares, states, strict=True)) for name in states[0]
         }
         self.model.load_state_dict(mixed)
         return mean_loss(self.model, self.images)
 
     def path(self, points: int) -> np.ndarray:
         """The losses of a path."""
-        return np.array([self.at(1 - alpha, alpha) for alpha in steps(points)])
+        ends = self.states(2)
+        return np.array([self.at(ends, 1 - alpha, alpha) for alpha in steps(points)])
 
     def plane(self, points: int) -> np.ndarray:
         """The losses of a plane; rows go with the second direction."""
-        alphas = [step - 1 / points for step in steps(points)]
-        return np.array([[self.at(1 - a - b, a, b) for a in alphas] for b in steps(points)])
+        ends, alphas = self.states(3), [step - 1 / points for step in steps(points)]
+        return np.array([[self.at(ends, 1 - a - b, a, b) for a in alphas] for b in steps(points)])
 
 
 class LossLandscapes:
