@@ -114,3 +114,9 @@ def test_what_cannot_be_blocked_is_refused(model):
 @pytest.mark.parametrize("name", ["F1", "C1", "C2"])
 def test_the_papers_networks_can_be_blocked(name):
     assert can_block(build(name, seed=0))
+
+
+def test_a_single_example_is_normalised_to_0_as_in_blocks():
+    model = build("F1", seed=0, shape=(9,), classes=3).to(F64)
+    one = Blocked(model)(random(1, 9))
+    torch.testing.assert_close(one, model[-1](torch.relu(model[-3].bias).expand(1, -1)), rtol=0, atol=1e-12)

@@ -1,11 +1,13 @@
 """A first layer computed at a few vectors gives the losses of the points made of them."""
 
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
 from sharpmin import Objective, data, network, zoo
-from sharpmin.combination import Combination, FirstLayer, dense_first
+from sharpmin.combination import Combination, FirstLayer, FirstLayers, dense_first
 from sharpmin.landscape import Grid, lines, path, plane
 from sharpmin.landscape.paths import interpolate
 
@@ -142,3 +144,36 @@ def test_networks_that_do_not_begin_so_or_that_somebody_watches_are_left_alone()
     assert dense_first(model) is None
     handle.remove()
     assert dense_first(model) == 1
+
+
+def test_groups_of_points_share_the_first_layer_and_each_comes_when_it_is_finished(monkeypatch):
+    f = Objective(dense(norm=True), examples(), batch_norm="batch", batch_size=20)
+    made = points(f)
+    expected = f.measure_many(made)
+    calls = Multiplications(monkeypatch, inputs=6)
+    groups = f.measure_groups(iter(made), together=2)
+    assert next(groups) == list(expected[:2])
+    assert calls.count == 2 * 3  # two vectors, three batches
+    assert [one for group in groups for one in group] == list(expected[2:])
+    assert calls.count == 2 * 3
+
+
+@pytest.mark.parametrize(("most", "computed"), [(1, 6), (2, 5), (3, 3)])
+def test_a_first_layer_keeps_so_many_batches(most, computed, monkeypatch):
+    layer = FirstLayer(nn.Flatten(), [{"weight": normal(2, 6)}], most=most)
+    batches = [normal(4, 6, seed=seed) for seed in range(3)]
+    calls = Multiplications(monkeypatch, inputs=6)
+    once, again = ([layer.at(x, (1.0,)) for x in batches] for _ in range(2))
+    assert all(map(torch.equal, once, again))
+    assert calls.count == computed
+
+
+def test_vectors_that_no_group_needs_any_more_are_let_go():
+    made, layers = [], FirstLayers(lambda vectors: made.append(len(vectors)))
+    kept, passing = normal(3), normal(3)
+    gone = weakref.ref(passing)
+    layers.of([Combination(kept, (kept, passing), (1.0, 0.0)), Combination(kept, (kept,), (1.0,)), kept])
+    assert layers.of([Combination(kept, (kept,), (2.0,))]) == [None]
+    assert made == [2, 1]
+    del passing
+    assert gone() is None

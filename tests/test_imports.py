@@ -17,7 +17,7 @@ ABOVE = (
 )
 GEOMETRY = (
     *("objective", "weights", "batchnorm", "blocked", "batching", "losses", "network", "randomness", "determinism"),
-    *("checkpointing", "held", "distributed", "arithmetic"),
+    *("checkpointing", "held", "distributed", "arithmetic", "winograd"),
     *("measurement", "passes", "products", "measures", "landscape", "alignment", "optim"),
 )
 

@@ -40,6 +40,7 @@ from sharpmin.distributed.group import ALONE, Group
 from sharpmin.distributed.moments import of_every_share
 from sharpmin.held import LiveBytes, SavedBytes
 from sharpmin.runtime import available_memory
+from sharpmin.winograd import Winograd, gains
 
 BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d
 Part: TypeAlias = tuple[int, int, Tensor, Tensor]  # of one block: examples, positions, mean, variance
@@ -299,7 +300,11 @@ def until_flatten(layers: list[nn.Module]) -> tuple[list[nn.Module], list[nn.Mod
 def run(layers: Iterable[nn.Module], z: Tensor) -> Tensor:
     """Apply the layers in turn."""
     for layer in layers:
-        z = F.relu(z, inplace=not z.is_leaf) if isinstance(layer, nn.ReLU) else layer(z)
+        if isinstance(layer, nn.ReLU):
+            z = F.relu(z, inplace=not z.is_leaf)
+        else:
+            fewer = isinstance(layer, nn.Conv2d) and gains(layer, z)
+            z = Winograd.apply(z, layer.weight, layer.bias) if fewer else layer(z)
     return z
 
 

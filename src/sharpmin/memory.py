@@ -66,8 +66,8 @@ def estimate(model: nn.Module, example: Tensor, *, precision: Precision = "float
         >>> memory = estimate(build("C1", seed=0), torch.rand(3, 32, 32))
         >>> memory.chosen(5000, available=16 * 2**30)
         ('all', 'all', 'all', 'all', 'all')
-        >>> memory.chosen(5000, available=3.5 * 2**30)
-        ('products', 'all', 'all', 'all', 'all')
+        >>> "products" in memory.chosen(5000, available=3.5 * 2**30)
+        True
 
     """
     inputs = example.numel() * example.element_size()

@@ -1,5 +1,7 @@
 """Krylov spaces and eigenpairs of matrices that are known, against numpy."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -258,3 +260,20 @@ def test_a_start_is_the_first_of_the_block():
 def test_starts_that_make_no_sense(start, says):
     with pytest.raises(UsageError, match=says):
         eigenpairs(torch.eye(5, dtype=F64), k=1, start=start)
+
+
+@pytest.mark.parametrize("left", [1.0, 1e-3, 1e-6], ids="{} of it left".format)
+def test_what_is_left_of_a_float32_vector_is_orthogonal_and_the_coefficients_say_what_was_removed(left):
+    n, k = 20_000, 8
+    basis = Basis(k, SimpleNamespace(shape=(n, n), dtype=torch.float32, device=torch.device("cpu")))
+    for row in random(k, n):
+        basis.append(row.float())
+    q, _ = torch.linalg.qr(basis.rows.double().T)
+    outside = random(n, seed=1)
+    outside -= q @ (q.T @ outside)
+    before = (q.sum(1) + left * outside / outside.norm()).float()
+    after = before.clone()
+    found = basis.remove_from(after)
+    assert (basis.rows.double() @ after.double()).abs().max() < 3e-7 * left
+    removed = found @ basis.rows.double()
+    torch.testing.assert_close(after.double() + removed, before.double(), rtol=0, atol=1e-8)

@@ -8,7 +8,7 @@ from torch import nn
 from cases import F64, examples, random
 from sharpmin.errors import UsageError
 from sharpmin.measures import trace
-from sharpmin.measures.trace import hutch
+from sharpmin.measures.trace import draws, hutch
 from sharpmin.objective import Objective
 from sharpmin.products import Curvature
 
@@ -90,3 +90,13 @@ def test_the_seed_gives_the_bits_and_progress_is_told():
 def test_too_few_products_are_refused():
     with pytest.raises(UsageError, match="5 products: ask for at least 6"):
         trace(Objective(nn.Linear(6, 3), examples(5, 6, dtype=torch.float32)), products=5)
+
+
+@pytest.mark.parametrize("n", [1, 8, 1001])
+def test_the_random_vectors_are_signs_that_have_nothing_to_do_with_each_other(n):
+    drawn = draws(torch.empty(n, n), seed=3)
+    signs = torch.stack([next(drawn) for _ in range(400)])
+    assert signs.dtype == torch.float32
+    assert set(signs.unique().tolist()) == {-1.0, 1.0}
+    assert signs.mean(0).abs().max() < 5 / 400**0.5
+    assert ((signs.T @ signs / 400).fill_diagonal_(0)).abs().max() < 6 / 400**0.5

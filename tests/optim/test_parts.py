@@ -235,3 +235,24 @@ def test_float32_products_over_two_million_are_good_to_1e_8():
     exact = float(a[0].double() @ b[0].double())
     error = abs(sum(float(blocks.products(a[:, i], b[:, i])) for i in blocks.blocks(a)) - exact)
     assert error <= 1e-8 * float(a.norm() * b.norm())
+
+
+@pytest.mark.parametrize("n", [1, 5000, 300_000])
+def test_inner_products_of_whole_vectors_are_those_in_float64(n):
+    a, b = random(n, seed=0).float(), random(n, seed=1).float()
+    assert blocks.inner(a, b) == pytest.approx(float(np.dot(a.double().numpy(), b.double().numpy())), rel=1e-12)
+    assert blocks.norm(a) == pytest.approx(float(np.linalg.norm(a.double().numpy())), rel=1e-13)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [F64, torch.float32, torch.bfloat16])
+def test_one_number_that_is_not_finite_is_seen(bad, dtype):
+    a = torch.full((1000,), torch.finfo(dtype).max, dtype=dtype)  # their sum overflows
+    assert blocks.all_finite(a)
+    a[567] = bad
+    assert not blocks.all_finite(a)
+    assert not blocks.all_finite(torch.tensor([math.inf, -math.inf], dtype=dtype))
+
+
+def test_products_of_no_rows_are_none():
+    assert blocks.products(torch.zeros(0, 20_000), torch.ones(1, 20_000)).shape == (0, 1)

@@ -9,8 +9,9 @@ Source: Keskar et al. 2017, Figures 3 and 7; the authors' `plot_parametric_plot.
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import nan
 from pathlib import Path as File
 from typing import Any, Literal
@@ -18,12 +19,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sharpmin.combination import Combination, dense_first
-from sharpmin.data import Examples, Split
+from sharpmin.combination import Combination
+from sharpmin.data import Split
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.landscape.paths import Kind, Path, between_ends, check_kind, default_alphas
-from sharpmin.measurement import Measurement
 from sharpmin.memory import check_fits
 from sharpmin.objective import DEFAULT_BATCH, Objective
 from sharpmin.progress import Progress, silent
@@ -35,7 +35,6 @@ from sharpmin.zoo import build
 
 SMALL, LARGE = "small_batch", "large_batch"
 FORMAT = 1
-TOGETHER = 5  # points that share a first layer, and that a kill may lose; the figure's 25 are five times as many
 
 
 @dataclass(frozen=True)
@@ -288,23 +287,18 @@ def evaluate(
     progress: Progress,
     group: Group = ALONE,
 ) -> list[dict[str, float]]:
-    """The rows of the curve; they are kept as soon as they are computed.
-
-    That is one by one, or a few together where their first layer is computed once for all of them.
-    """
+    """The rows of the curve; each is kept as soon as it is computed."""
     name = rows_of(job)
     rows = run.read_lines(name)
-    alphas = default_alphas(job.points)
-    measure = measurer(model, split, batch_size=job.evaluation_batch, device=device, group=group)
-    together = 1 if dense_first(model) is None else TOGETHER
-    while len(rows) < len(alphas):
-        began, few = time.perf_counter(), alphas[len(rows) :][:together]
-        points = measure(few, [between_ends(theta_small, theta_large, alpha, kind=job.path) for alpha in few])
-        seconds = (time.perf_counter() - began) / len(few)
-        rows += [{**asdict(point), "seconds": seconds} for point in points]
+    alphas = default_alphas(job.points)[len(rows) :]
+    theta = partial(between_ends, theta_small, theta_large, kind=job.path)
+    began = time.perf_counter()
+    for point in curve(model, split, alphas, theta, batch_size=job.evaluation_batch, device=device, group=group):
+        rows.append({**asdict(point), "seconds": time.perf_counter() - began})
         run.write_lines(name, rows)
-        note = f"alpha {few[-1]:+.3f}, train loss {points[-1].train_loss:.4f}"
-        progress(f"evaluate {job.path}", len(rows), len(alphas), unit="points", note=note)
+        note = f"alpha {point.alpha:+.3f}, train loss {point.train_loss:.4f}"
+        progress(f"evaluate {job.path}", len(rows), job.points, unit="points", note=note)
+        began = time.perf_counter()
     return rows
 
 
@@ -313,24 +307,26 @@ def rows_of(job: Job) -> str:
     return f"{job.path}-{job.points}-{job.evaluation_batch}.jsonl"
 
 
-def measurer(
-    model: nn.Module, split: Split, *, batch_size: int, device: torch.device | str, group: Group = ALONE
-) -> Callable[[Sequence[float], Sequence[Combination]], list[Point]]:
-    """A function that gives the points of the curve at some alphas and their thetas; always in float32."""
-
-    def objective(examples: Examples) -> Objective:
-        return Objective(model, examples, batch_norm="batch", batch_size=batch_size, device=device, group=group)
-
-    train_set, test_set = objective(split.train), objective(split.test)
-
-    def point(alpha: float, on_train: Measurement, on_test: Measurement) -> Point:
-        hits, test_hits = (nan if m.accuracy is None else m.accuracy for m in (on_train, on_test))
-        return Point(alpha, on_train.loss, hits, on_test.loss, test_hits)
-
-    def measure(alphas: Sequence[float], thetas: Sequence[Combination]) -> list[Point]:
-        return list(map(point, alphas, train_set.measure_many(thetas), test_set.measure_many(thetas)))
-
-    return measure
+def curve(
+    model: nn.Module,
+    split: Split,
+    alphas: Sequence[float],
+    theta: Callable[[float], Combination],
+    *,
+    batch_size: int,
+    device: torch.device | str,
+    group: Group = ALONE,
+) -> Iterator[Point]:
+    """The points at some alphas, one after the other; always in float32."""
+    on_train, on_test = (
+        Objective(
+            model, examples, batch_norm="batch", batch_size=batch_size, device=device, group=group
+        ).measure_groups(map(theta, alphas), together=1)
+        for examples in (split.train, split.test)
+    )
+    for alpha, (train_one,), (test_one,) in zip(alphas, on_train, on_test, strict=True):
+        hits, test_hits = (nan if one.accuracy is None else one.accuracy for one in (train_one, test_one))
+        yield Point(alpha, train_one.loss, hits, test_one.loss, test_hits)
 
 
 def collect(

@@ -1,0 +1,183 @@
+"""A convolution with fewer multiplications, for training: four by four outputs at a time (Winograd 1980).
+
+A row of m outputs of a convolution with r taps is a product of polynomials read backwards, and a polynomial is known by
+its values at n = m + r - 1 points, infinity being one of them (Toom and Cook):
+
+    y = A^T [(G w) * (B^T x)],    V_ij = p_i^j,  f_i = prod_{j != i} (p_i - p_j),
+    A^T = (V's first m columns)^T,    G = V's first r columns / f,    B^T = f V^{-T},
+
+n multiplications for m r. In two dimensions each of the three is applied along both axes, and the multiplications at
+one of the n^2 points are, over all tiles, a matrix product of channels (Lavin and Gray 2016). With m = 4 and r = 5 that
+is 64 of them for 400; the transforms cost about as much again.
+
+The result is exact but for rounding, which is several times that of a direct convolution (benchmarks/winograd.py
+measures it, and the gain). So it trains, where a step follows a sample of the gradient anyway, and never evaluates f.
+Where nobody has measured that it gains it is not used.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn import functional as F
+
+OUTPUTS = 4  # m, along each axis
+POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)  # and infinity; with fewer taps the first of them
+FEW = 16  # images at a time: what is made of them stays in the cache
+CHANNELS = 64  # with as many in and out it was measured to gain
+
+
+class Transforms(NamedTuple):
+    """The three matrices along both axes: A^T [m^2, n^2], G [n^2, r^2] and B^T [n^2, n^2]."""
+
+    outputs: Tensor
+    taps: Tensor
+    inputs: Tensor
+
+
+@lru_cache
+def transforms(taps: int, dtype: torch.dtype) -> Transforms:
+    """Those of a convolution with so many taps along each axis.
+
+    Example:
+        >>> [list(matrix.shape) for matrix in transforms(5, torch.float32)]
+        [[16, 64], [64, 25], [64, 64]]
+
+    """
+    points = np.array(POINTS[: OUTPUTS + taps - 2])
+    n = len(points) + 1
+    values = np.vander(points, n, increasing=True)
+    values = np.vstack([values, np.eye(n)[-1]])  # at infinity a polynomial is its last coefficient
+    apart = points[:, None] - points + np.eye(n - 1)
+    f = np.append(apart.prod(axis=1), 1.0)[:, None]
+    at_infinity = np.eye(n)[-1]
+    a = np.vstack([values[:-1, :OUTPUTS], at_infinity[-OUTPUTS:]])
+    g = np.vstack([values[:-1, :taps], at_infinity[-taps:]]) / f
+    b = f * np.linalg.inv(values).T
+    return Transforms(*(torch.from_numpy(np.kron(one, one)).to(dtype) for one in (a.T, g, b)))
+
+
+class Winograd(torch.autograd.Function):
+    """The convolution of x [B, C, H, W] with w [K, C, r, r], r odd, at stride 1 and 'same' padding, and a bias [K]."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
+        """The outputs [B, K, H, W], channels last."""
+        along, cut = transforms(w.shape[-1], x.dtype), Cut(*x.shape[2:], taps=w.shape[-1])
+        u, y, vs = taps_at_points(along, w), x.new_empty(len(x), cut.rows, cut.columns, len(w)), []
+        for part, some in zip(x.split(FEW), y.split(FEW), strict=True):
+            vs.append(transformed(along.inputs, cut.patches(part)))
+            tiles = transformed(along.outputs, at_points(vs[-1], u))
+            there = cut.in_tiles(some)
+            there.copy_((tiles if bias is None else tiles.add_(bias)).view(there.shape))
+        ctx.cut = cut  # type: ignore[attr-defined]
+        ctx.save_for_backward(w, *vs)
+        return cut.cropped(y)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+        """Each step transposed, the last first."""
+        (w, *vs), cut = ctx.saved_tensors, ctx.cut
+        along, (outputs, channels, taps, _) = transforms(cut.taps, dy.dtype), w.shape
+        ut = taps_at_points(along, w).transpose(1, 2)
+        du, d_bias = dy.new_zeros(len(ut), channels, outputs), dy.new_zeros(outputs)
+        dx = dy.new_empty(len(dy), cut.height, cut.width, channels) if ctx.needs_input_grad[0] else None
+        for i, (v, some) in enumerate(zip(vs, dy.split(FEW), strict=True)):
+            d_tiles = cut.tiles(some)
+            d_bias += d_tiles.sum((0, 1))
+            d_products = transformed(along.outputs.T, d_tiles)
+            du.baddbmm_(v.permute(1, 2, 0), d_products.transpose(0, 1))
+            if dx is not None:
+                cut.put_patches(transformed(along.inputs.T, at_points(d_products, ut)), dx[i * FEW : (i + 1) * FEW])
+        dw = (along.taps.T @ du.flatten(1)).view(taps, taps, channels, outputs).permute(3, 2, 0, 1)
+        return None if dx is None else dx.permute(0, 3, 1, 2), dw, d_bias if ctx.needs_input_grad[2] else None
+
+
+def taps_at_points(along: Transforms, w: Tensor) -> Tensor:
+    """G w G^T, [n^2, C, K]."""
+    outputs, channels, taps, _ = w.shape
+    return transformed(along.taps, w.permute(2, 3, 1, 0).reshape(1, taps * taps, -1)).view(-1, channels, outputs)
+
+
+def transformed(matrix: Tensor, tiles: Tensor) -> Tensor:
+    """The matrix times each tile, [P, rows, C]."""
+    return torch.bmm(matrix.expand(len(tiles), -1, -1), tiles)
+
+
+def at_points(v: Tensor, u: Tensor) -> Tensor:
+    """At each of n^2 points the product of all tiles v [P, n^2, C] with u [n^2, C, K]: [P, n^2, K]."""
+    return torch.bmm(v.transpose(0, 1), u).transpose(0, 1)
+
+
+class Cut:
+    """How images are cut into tiles of m x m outputs, and into the patches of n x n that those see, which overlap.
+
+    Args:
+        height: of the images.
+        width: of the images.
+        taps: r.
+
+    """
+
+    def __init__(self, height: int, width: int, *, taps: int) -> None:
+        self.height, self.width, self.taps = height, width, taps
+        self.down, self.right = -(-height // OUTPUTS), -(-width // OUTPUTS)
+        self.rows, self.columns = self.down * OUTPUTS, self.right * OUTPUTS
+        self.edge, self.n = taps // 2, OUTPUTS + taps - 1
+
+    def patches(self, x: Tensor) -> Tensor:
+        """The patches of the images x, [P, n^2, C]; beyond the edge there is 0."""
+        batch, channels = x.shape[:2]
+        below, right = self.rows - self.height, self.columns - self.width
+        pad = (0, 0, self.edge, self.edge + right, self.edge, self.edge + below)
+        padded = F.pad(x.permute(0, 2, 3, 1), pad).contiguous()
+        image, row, column, channel = padded.stride()
+        strides = (image, OUTPUTS * row, OUTPUTS * column, row, column, channel)
+        overlapping = padded.as_strided((batch, self.down, self.right, self.n, self.n, channels), strides)
+        return overlapping.reshape(-1, self.n * self.n, channels)
+
+    def put_patches(self, patches: Tensor, dx: Tensor) -> None:
+        """The transpose of `patches`: fill dx [B, H, W, C], adding up what overlaps."""
+        batch, channels = len(dx), dx.shape[3]
+        parts = patches.view(batch, self.down, self.right, self.n, self.n, channels)
+        padded = dx.new_zeros(batch, self.down + 1, OUTPUTS, self.right + 1, OUTPUTS, channels)
+        for y, rows in ((0, slice(OUTPUTS)), (1, slice(OUTPUTS, self.n))):
+            for x, columns in ((0, slice(OUTPUTS)), (1, slice(OUTPUTS, self.n))):
+                part = parts[:, :, :, rows, columns].transpose(2, 3)
+                padded[:, y:, : part.shape[2], x:, : part.shape[4]][:, : self.down, :, : self.right].add_(part)
+        whole = padded.view(batch, self.rows + OUTPUTS, self.columns + OUTPUTS, channels)
+        dx.copy_(whole[:, self.edge :, self.edge :][:, : self.height, : self.width])
+
+    def tiles(self, y: Tensor) -> Tensor:
+        """The tiles of the images y [B, K, H, W], [P, m^2, K]; beyond the edge there is 0."""
+        whole = y.permute(0, 2, 3, 1)
+        if (self.rows, self.columns) != (self.height, self.width):
+            whole = F.pad(whole, (0, 0, 0, self.columns - self.width, 0, self.rows - self.height))
+        return self.in_tiles(whole).reshape(-1, OUTPUTS * OUTPUTS, y.shape[1])
+
+    def in_tiles(self, whole: Tensor) -> Tensor:
+        """A view of whole tiles put together, [B, rows, columns, K], as [B, down, right, m, m, K]."""
+        return whole.unflatten(2, (self.right, OUTPUTS)).unflatten(1, (self.down, OUTPUTS)).transpose(2, 3)
+
+    def cropped(self, whole: Tensor) -> Tensor:
+        """Whole tiles without what is beyond the edge, [B, K, H, W] in channels-last memory."""
+        return whole[:, : self.height, : self.width].contiguous().permute(0, 3, 1, 2)
+
+
+def gains(layer: nn.Conv2d, x: Tensor) -> bool:
+    """Whether a convolution in training is faster so: 5x5 with many channels, on a processor that has AVX2 and no more.
+
+    Example:
+        >>> gains(nn.Conv2d(3, 64, 5, padding=2), torch.zeros(1, 3, 32, 32))  # few channels in
+        False
+
+    """
+    alike = (layer.kernel_size, layer.stride, layer.padding, layer.dilation) == ((5, 5), (1, 1), (2, 2), (1, 1))
+    many = min(layer.in_channels, layer.out_channels) >= CHANNELS and layer.groups == 1
+    here = x.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    exact = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
+    return layer.training and alike and many and here and exact and layer.padding_mode == "zeros"
