@@ -85,5 +85,8 @@ def draw(found: dict[str, dict[str, Any]], file: Path) -> None:
             (drawn,) = panel.loglog(one["sizes"], one["seconds"], "o", label=f"{side}, slope {one['slope']:.2f}")
             panel.loglog(one["sizes"], line, "-", color=drawn.get_color(), linewidth=1)
         panel.set(xlabel=axis, ylabel="seconds of a path")
+        sizes = next(iter(sides.values()))["sizes"]
+        panel.set_xticks(sizes, [f"{size / 1e6:.2f} M" if size >= 1e5 else f"{size}" for size in sizes])
+        panel.set_xticks([], minor=True)
         panel.legend(fontsize=8)
     figure.savefig(file, dpi=150)
