@@ -169,6 +169,13 @@ class Objective:
             together: in a group, at the most; by default as many as fit into the budget.
             memory: as there.
 
+        Example:
+            >>> from sharpmin import data
+            >>> toy = data.synthetic(train=64, test=16, shape=(4,), classes=3)
+            >>> f = Objective(nn.Linear(4, 3), toy.train)
+            >>> [len(group) for group in f.measure_groups((f.theta + step for step in range(5)), together=2)]
+            [2, 2, 1]
+
         """
         fitting = max(1, memory // (8 * self.layout.size))
         many = fitting if together is None else min(together, fitting)
