@@ -1,21 +1,25 @@
-"""What `sharpmin.winograd` gains in training C1, and what it costs in rounding, beside direct convolutions.
+"""What `sharpmin.winograd` gains on C1, and what it costs in rounding, beside direct convolutions.
 
     python benchmarks/winograd.py --json FILE [--repeats 9] [--quick]
 
-layer    forward and backward of C1's second convolution, 128 images
-step     a training step of C1 on 256 images, as sharpmin takes it: in blocks, with Adam
+layer       forward and backward of C1's second convolution, 128 images
+step        a training step of C1 on 256 images, as sharpmin takes it: in blocks, with Adam
+value       f of C1 on 1000 images, one batch, without its gradient
+gradient    f and its gradient there
 
 The two sides take turns in one process, after three turns each that do not count; a ratio pairs two turns of one round.
-Errors are those of float32 beside float64, root mean square over root mean square: of the layer's outputs and its
-gradients, and of the gradient of C1 without dropout at five starting points. That one jumps where rounding takes a
-number across the kink of a ReLU or changes which one a max-pool takes; so it is measured without these, too, the ReLUs
-left out and the pools averaging.
+Errors are those of float32 beside float64: of the layer's outputs and its gradients, root mean square over root mean
+square; of f and its gradient, at five starting points, and where 40 and 80 steps of Adam have led from each. The
+gradient jumps where rounding takes a number across the kink of a ReLU or changes which one a max-pool takes; so it is
+measured at the starting points without these, too, the ReLUs left out and the pools averaging.
 """
 
 import argparse
+import copy
 import json
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,18 +31,26 @@ from turns import clocked, shown, summary
 
 from sharpmin import data, runtime, zoo
 from sharpmin.blocked import Blocked
+from sharpmin.objective import Objective
 from sharpmin.winograd import Winograd
 
 CL = torch.channels_last
 SIDES = ("winograd", "direct")
 WARM_UP = 3
 STARTS = 5
+STEPS = (0, 40, 80)  # after which f is measured
+LEARNING_RATE = 1e-3
 Work = Callable[[str], Any]
 
 
 def here(side: str, layer: nn.Conv2d, x: Tensor) -> bool:
     """Stands in for `gains`: C1's second convolution is done by the one side and not by the other."""
-    return side == "winograd" and layer.training and layer.weight.shape[1:] == (64, 5, 5)
+    return side == "winograd" and layer.weight.shape[1:] == (64, 5, 5)
+
+
+def going_by(side: str) -> Any:
+    """While it lasts, C1's second convolution goes by this side."""
+    return patch("sharpmin.blocked.gains", lambda layer, x: here(side, layer, x))
 
 
 def convolution(side: str, dtype: torch.dtype, images: int) -> list[Tensor]:
@@ -52,43 +64,55 @@ def convolution(side: str, dtype: torch.dtype, images: int) -> list[Tensor]:
     return [y.detach(), *torch.autograd.grad(y, inputs, dy)]
 
 
-def network(
-    images: int, dtype: torch.dtype, *, seed: int = 0, kinks: bool = True
-) -> tuple[nn.Sequential, Blocked, data.Examples]:
-    """C1 in training, itself and in blocks, and random images."""
-    model = zoo.build("C1", seed=seed).to(dtype).train()
+@cache
+def start(seed: int, kinks: bool, images: int) -> tuple[nn.Sequential, data.Examples]:
+    """C1 at a starting point, and random images for it."""
+    model = zoo.build("C1", seed=seed)
     for i, layer in enumerate(model):
         if not kinks and isinstance(layer, nn.ReLU | nn.MaxPool2d):
             model[i] = nn.Identity() if isinstance(layer, nn.ReLU) else nn.AvgPool2d(3, stride=2, padding=1)
-    model.to(memory_format=CL)  # type: ignore[call-overload]
-    examples = data.synthetic(train=images, test=1, shape=(3, 32, 32), seed=seed).train
-    inputs = examples.inputs.to(dtype).contiguous(memory_format=CL)
-    return model, Blocked(model), data.Examples(inputs, examples.targets)
+    return model, data.synthetic(train=images, test=1, shape=(3, 32, 32), seed=seed).train
 
 
-def gradient(side: str, dtype: torch.dtype, images: int, *, seed: int, kinks: bool) -> Tensor:
-    """C1's, without dropout."""
-    model, blocked, examples = network(images, dtype, seed=seed, kinks=kinks)
-    for layer in model:
-        if isinstance(layer, nn.Dropout):
-            layer.p = 0.0
-    with patch("sharpmin.blocked.gains", lambda layer, x: here(side, layer, x)):
-        F.cross_entropy(blocked(examples.inputs), examples.targets).backward()
-    return torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None])
-
-
-def stepping(images: int) -> Work:
-    """What takes a step."""
-    model, blocked, examples = network(images, torch.float32)
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+def stepping(model: nn.Sequential, images: Tensor, targets: Tensor) -> Work:
+    """What takes a step of Adam."""
+    model.train().to(memory_format=CL)  # type: ignore[call-overload]
+    blocked, optimizer = Blocked(model), torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=True)
+    laid_out = images.contiguous(memory_format=CL)
 
     def step(side: str) -> None:
-        with patch("sharpmin.blocked.gains", lambda layer, x: here(side, layer, x)):
+        with going_by(side):
             optimizer.zero_grad()
-            F.cross_entropy(blocked(examples.inputs), examples.targets).backward()
+            F.cross_entropy(blocked(laid_out), targets).backward()
             optimizer.step()
 
     return step
+
+
+@cache
+def after(steps: int, seed: int, images: int) -> nn.Sequential:
+    """C1 that many steps from its starting point, by direct convolutions; the images are one batch."""
+    model, examples = start(seed, True, images)
+    model = copy.deepcopy(model)
+    step = stepping(model, examples.inputs, examples.targets)
+    torch.manual_seed(0)  # of dropout
+    for _ in range(steps):
+        step("direct")
+    return model
+
+
+def objective(model: nn.Sequential, examples: data.Examples, dtype: torch.dtype) -> Objective:
+    """What is measured of a copy of the model in this dtype."""
+    own = copy.deepcopy(model).to(dtype)
+    return Objective(own, data.Examples(examples.inputs.to(dtype), examples.targets), batch_norm="batch")
+
+
+def value_and_gradient(side: str, dtype: torch.dtype, model: nn.Sequential, examples: data.Examples) -> list[Tensor]:
+    """Both, as tensors."""
+    f = objective(model, examples, dtype)
+    with going_by(side):
+        value, gradient = f.value_and_grad(f.theta)
+    return [torch.tensor(value, dtype=torch.float64), gradient]
 
 
 def timed(work: Work, repeats: int) -> dict[str, Any]:
@@ -115,6 +139,36 @@ def rms(tensor: Tensor) -> float:
     return tensor.double().square().mean().sqrt().item()
 
 
+def errors_of_f(images: int) -> dict[str, dict[str, float]]:
+    """Of f and of its gradient at and after the starting points."""
+    found = {}
+    for steps, seed in product(STEPS, range(STARTS)):
+        model, (_, examples) = after(steps, seed, images), start(seed, True, images)
+        at = f" at start {seed}" + f" after {steps} steps" * bool(steps)
+        find = partial(value_and_gradient, model=model, examples=examples)
+        found.update(errors(find, (f"value{at}", f"gradient{at}")))
+    for seed in range(STARTS):
+        model, examples = start(seed, False, images)
+        find = partial(value_and_gradient, model=model, examples=examples)
+        found.update(errors(find, (f"value without kinks at start {seed}", f"gradient without kinks at start {seed}")))
+    return found
+
+
+def evaluating(images: int) -> tuple[Work, Work]:
+    """What gives f, and what gives it with its gradient."""
+    f = objective(*start(0, True, images), torch.float32)
+
+    def value(side: str) -> float:
+        with going_by(side):
+            return f.value(f.theta)
+
+    def gradient(side: str) -> Tensor:
+        with going_by(side):
+            return f.value_and_grad(f.theta)[1]
+
+    return value, gradient
+
+
 def main() -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -123,27 +177,28 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test at tiny sizes")
     asked = parser.parse_args()
     runtime.tune()
-    block, batch = (4, 8) if asked.quick else (128, 256)
-    starts = [(seed, kinks) for kinks in (True, False) for seed in range(STARTS)]
+    block, batch, images = (4, 8, 16) if asked.quick else (128, 256, 1000)
     names = ("outputs", "gradient of the inputs", "gradient of the weights", "gradient of the bias")
+    model, examples = start(0, True, batch)
+    value, gradient = evaluating(images)
+    works = {
+        "layer": lambda side: convolution(side, torch.float32, block),
+        "step": stepping(copy.deepcopy(model), examples.inputs, examples.targets),
+        "value": value,
+        "gradient": gradient,
+    }
     found = {
         "environment": runtime.environment(device=torch.device("cpu")),
         "quick": asked.quick,
-        "errors": {
-            **errors(lambda side, dtype: convolution(side, dtype, block), names),
-            **errors(
-                lambda side, dtype: [gradient(side, dtype, batch, seed=seed, kinks=kinks) for seed, kinks in starts],
-                ["gradient of C1" + " without kinks" * (not kinks) + f" at start {seed}" for seed, kinks in starts],
-            ),
-        },
-        "layer": timed(lambda side: convolution(side, torch.float32, block), asked.repeats),
-        "step": timed(stepping(batch), asked.repeats),
+        "errors_of_layer": errors(lambda side, dtype: convolution(side, dtype, block), names),
+        "errors_of_f": errors_of_f(batch),
+        **{task: timed(work, asked.repeats) for task, work in works.items()},
     }
-    for task in ("layer", "step"):
+    for task in works:
         seconds = found[task]["seconds"]
         times = ", ".join(f"{side} {1e3 * seconds[side]['median']:.0f} ms" for side in SIDES)
         print(f"{task}: {times}; direct takes {shown(found[task]['ratio'])} times as long")
-    for name, each in found["errors"].items():
+    for name, each in (found["errors_of_layer"] | found["errors_of_f"]).items():
         print(f"error of the {name}: " + ", ".join(f"{side} {each[side]:.1e}" for side in SIDES))
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps(found, indent=2) + "\n")

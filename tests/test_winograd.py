@@ -11,6 +11,10 @@ from torch.nn import functional as F
 from cases import F64, random
 from sharpmin.blocked import Blocked, alike
 from sharpmin.checkpointing import KEEPS
+from sharpmin.data import Examples
+from sharpmin.held import LiveBytes
+from sharpmin.objective import Objective
+from sharpmin.products import hessian_product
 from sharpmin.winograd import OUTPUTS, POINTS, Winograd, gains, transforms
 
 CL = torch.channels_last
@@ -86,7 +90,6 @@ IMAGES = torch.zeros(1, 64, 4, 4)
 def test_it_is_used_where_it_was_measured_to_gain(avx2, monkeypatch):
     assert gains(layer(), IMAGES)
     assert gains(layer(), IMAGES.double())
-    assert not gains(layer().eval(), IMAGES)
     assert not gains(layer(), IMAGES.bfloat16())
     with torch.autocast("cpu", torch.bfloat16):
         assert not gains(layer(), IMAGES)
@@ -124,19 +127,41 @@ def gradient(model, inputs, **how):
     return torch.autograd.grad(Blocked(model, block=4, **how)(inputs).square().sum(), list(model.parameters()))
 
 
-def test_training_goes_by_it_to_the_same_gradient_and_evaluation_does_not(avx2, monkeypatch):
+def test_a_chain_goes_by_it_to_the_same_outputs_and_gradient(avx2, monkeypatch):
     used, own = [], Winograd.apply
     monkeypatch.setattr(Winograd, "apply", lambda *args: used.append(1) or own(*args))
     model, inputs = network(), random(10, 2, 8, 8)
-    expected = torch.autograd.grad(model(inputs).square().sum(), list(model.parameters()))
+    outputs = model(inputs)
+    expected = torch.autograd.grad(outputs.square().sum(), list(model.parameters()))
     assert not used
     found = gradient(model, inputs)
     assert len(used) >= 3  # blocks
     for a, b in zip(found, expected, strict=True):
         assert (a - b).abs().max() < 1e-9
+    with torch.no_grad():
+        assert (Blocked(model, block=4)(inputs) - outputs).abs().max() < 1e-9
+
+
+def test_f_has_the_same_value_with_and_without_its_gradient_and_second_derivatives_do_without(avx2, monkeypatch):
+    used, own = [], Winograd.apply
+    monkeypatch.setattr(Winograd, "apply", lambda *args: used.append(1) or own(*args))
+    model = nn.Sequential(*network(), nn.Linear(64 * 6 * 6, 3).double())
+    f = Objective(model, Examples(random(10, 2, 8, 8), torch.arange(10) % 3), batch_norm="batch")
+    assert f.value(f.theta) == f.value_and_grad(f.theta)[0]
+    assert used
     used.clear()
-    gradient(model.eval(), inputs)
+    assert hessian_product(f, f.theta, torch.ones_like(f.theta)).norm() > 0
     assert not used
+
+
+def test_without_a_gradient_nothing_is_kept_for_one():
+    x, w = random(256, 3, 8, 8), random(4, 3, 5, 5)
+    peaks = []
+    for asked in (False, True):
+        with LiveBytes(x, w) as live:
+            Winograd.apply(x, w.requires_grad_(asked), None)
+        peaks.append(live.peak)
+    assert peaks[0] < peaks[1] / 2
 
 
 def test_what_is_kept_for_the_backward_pass_does_not_show(avx2):

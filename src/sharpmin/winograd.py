@@ -1,4 +1,4 @@
-"""A convolution with fewer multiplications, for training: four by four outputs at a time (Winograd 1980).
+"""A convolution with fewer multiplications: four by four outputs at a time (Winograd 1980).
 
 A row of m outputs of a convolution with r taps is a product of polynomials read backwards, and a polynomial is known by
 its values at n = m + r - 1 points, infinity being one of them (Toom and Cook):
@@ -10,9 +10,9 @@ n multiplications for m r. In two dimensions each of the three is applied along 
 one of the n^2 points are, over all tiles, a matrix product of channels (Lavin and Gray 2016). With m = 4 and r = 5 that
 is 64 of them for 400; the transforms cost about as much again.
 
-The result is exact but for rounding, which is several times that of a direct convolution (benchmarks/winograd.py
-measures it, and the gain). So it trains, where a step follows a sample of the gradient anyway, and never evaluates f.
-Where nobody has measured that it gains it is not used.
+The result is exact but for rounding, which is several times that of a direct convolution. In f it does not show beside
+what the loss and the BatchNorms round, nor in its gradient beside the jumps at the kinks of ReLUs and max-pools
+(benchmarks/winograd.py measures both, and the gain). Where nobody has measured that it gains it is not used.
 """
 
 from functools import lru_cache
@@ -69,8 +69,10 @@ class Winograd(torch.autograd.Function):
         along, cut = transforms(w.shape[-1], x.dtype), Cut(*x.shape[2:], taps=w.shape[-1])
         u, y, vs = taps_at_points(along, w), x.new_empty(len(x), cut.rows, cut.columns, len(w)), []
         for part, some in zip(x.split(FEW), y.split(FEW), strict=True):
-            vs.append(transformed(along.inputs, cut.patches(part)))
-            tiles = transformed(along.outputs, at_points(vs[-1], u))
+            v = transformed(along.inputs, cut.patches(part))
+            tiles = transformed(along.outputs, at_points(v, u))
+            if any(ctx.needs_input_grad):  # type: ignore[attr-defined]
+                vs.append(v)
             there = cut.in_tiles(some)
             there.copy_((tiles if bias is None else tiles.add_(bias)).view(there.shape))
         ctx.cut = cut  # type: ignore[attr-defined]
@@ -169,7 +171,7 @@ class Cut:
 
 
 def gains(layer: nn.Conv2d, x: Tensor) -> bool:
-    """Whether a convolution in training is faster so: 5x5 with many channels, on a processor that has AVX2 and no more.
+    """Whether a convolution is faster so: 5x5 with many channels, on a processor that has AVX2 and no more.
 
     Example:
         >>> gains(nn.Conv2d(3, 64, 5, padding=2), torch.zeros(1, 3, 32, 32))  # few channels in
@@ -180,4 +182,4 @@ def gains(layer: nn.Conv2d, x: Tensor) -> bool:
     many = min(layer.in_channels, layer.out_channels) >= CHANNELS and layer.groups == 1
     here = x.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
     exact = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
-    return layer.training and alike and many and here and exact and layer.padding_mode == "zeros"
+    return alike and many and here and exact and layer.padding_mode == "zeros"
