@@ -96,15 +96,25 @@ def of_tables() -> dict[str, tuple[Path, list[dict[str, Any]]]]:
 
 
 def of_plots(kind: str) -> dict[str, tuple[Path, ParametricPlot]]:
-    """By network the latest record of `sharpmin plot` along this path on real data, and its numbers."""
-    found = {}
+    """By network the record of `sharpmin plot` along this path on real data that trained longest, and its numbers."""
+    found: dict[str, tuple[Path, ParametricPlot]] = {}
     for file in sorted(RECORDS.glob("*/rows.json")):
         rows = read(file)
         if isinstance(rows, dict) and {"job", "points", "final"} <= rows.keys():
             plot = load(file)
-            if plot.job.path == kind and not plot.data["synthetic"]:
+            _, longest = found.get(plot.job.network, (None, None))
+            if (
+                plot.job.path == kind
+                and not plot.data["synthetic"]
+                and (longest is None or epochs(plot) >= epochs(longest))
+            ):
                 found[plot.job.network] = (file.parent, plot)
     return found
+
+
+def epochs(plot: ParametricPlot) -> int:
+    """Of both trainings."""
+    return plot.job.small_batch.epochs + plot.job.large_batch.epochs
 
 
 def table_1() -> str:
@@ -177,8 +187,8 @@ def figure_2() -> Rows:
             if record is None or file is None or not file.exists():
                 made.append([network, regime, "", NONE, "", "", ""])
                 continue
-            epochs = [json.loads(line) for line in file.read_text().splitlines()]
-            best, last = max(epochs, key=lambda epoch: epoch["test_accuracy"]), epochs[-1]
+            history = [json.loads(line) for line in file.read_text().splitlines()]
+            best, last = max(history, key=lambda epoch: epoch["test_accuracy"]), history[-1]
             percent = [f"{100 * last[f'{part}_accuracy']:.2f}" for part in ("test", "train")]
             shown = f"{100 * best['test_accuracy']:.2f} (epoch {best['epoch']})"
             made.append([network, regime, str(last["epoch"]), shown, *percent, link(record)])

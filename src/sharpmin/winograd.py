@@ -10,9 +10,9 @@ n multiplications for m r. In two dimensions each of the three is applied along 
 one of the n^2 points are, over all tiles, a matrix product of channels (Lavin and Gray 2016). With m = 4 and r = 5 that
 is 64 of them for 400; the transforms cost about as much again.
 
-The result is exact but for rounding, which is several times that of a direct convolution. In f it does not show beside
-what the loss and the BatchNorms round, nor in its gradient beside the jumps at the kinks of ReLUs and max-pools
-(benchmarks/winograd.py measures both, and the gain). Where nobody has measured that it gains it is not used.
+The result is exact but for rounding, which is several times that of a direct convolution. f comes out as near to
+float64 as with one, and its gradient jumps at the kinks of ReLUs and max-pools with either (benchmarks/winograd.py
+measures both, and the gain). Where nobody has measured that it gains it is not used.
 """
 
 from functools import lru_cache
