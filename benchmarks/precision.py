@@ -28,10 +28,11 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from emulation import MatrixUnit
@@ -107,9 +108,13 @@ class Setting:
         """The Hessian; under autocast by two backward passes, which the emulation follows on every network."""
         return Curvature(self.f, method="double-backward" if self.precision == "bfloat16" else "auto")
 
-    def arithmetic(self) -> AbstractContextManager:
-        """What replaces the matrix products."""
-        return MatrixUnit() if self.precision in ("tf32", "bfloat16") else nullcontext()
+    def arithmetic(self) -> ExitStack:
+        """What replaces the matrix products; convolutions are direct then, as on a GPU."""
+        stack = ExitStack()
+        if self.precision in ("tf32", "bfloat16"):
+            stack.enter_context(patch("sharpmin.blocked.gains", return_value=False))
+            stack.enter_context(MatrixUnit())
+        return stack
 
 
 def loss(at: Setting) -> Row:
