@@ -467,6 +467,11 @@ def test_a_model_on_several_devices_or_none_is_refused():
         Objective(nn.Linear(4, 3, device="meta"), examples(5, 4))
 
 
+def test_a_device_that_is_not_here_is_refused():
+    with pytest.raises(UsageError, match="device 'cuda:99' cannot be used here"):
+        Objective(nn.Linear(4, 3), examples(5, 4), device="cuda:99")
+
+
 def test_a_loss_that_calls_another_model_is_named():
     problem = softmax_regression()
     other = copy.deepcopy(problem.model).requires_grad_(False)

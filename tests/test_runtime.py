@@ -69,6 +69,25 @@ def test_a_device_that_is_not_here_is_named_in_one_line(name):
     assert "\n" not in str(caught.value)
 
 
+def without_float64(empty):
+    """`torch.empty` on a device that has no float64: Apple's says so by a TypeError."""
+
+    def allocate(*size, dtype=None, device=None):
+        if dtype is torch.float64:
+            raise TypeError(
+                "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."
+            )
+        return empty(*size, dtype=dtype, device=device)
+
+    return allocate
+
+
+def test_a_device_without_float64_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.empty", without_float64(torch.empty))
+    with pytest.raises(UsageError, match="device 'cpu' has no float64, in which losses are summed: choose cpu or cuda"):
+        runtime.resolve_device("cpu")
+
+
 def test_available_memory_is_within_the_machines():
     with open("/proc/meminfo") as lines:
         total = int(next(lines).split()[1]) * 1024

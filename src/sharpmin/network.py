@@ -14,6 +14,7 @@ from torch.func import functional_call
 from sharpmin.blocked import BLOCK, Blocked, can_block
 from sharpmin.combination import AfterFirst, FirstLayer, dense_first
 from sharpmin.errors import UsageError
+from sharpmin.runtime import resolve_device
 
 WHOLE = 2**31  # examples in a block: more than any batch has
 KEPT = 2**29  # bytes of a first layer's outputs kept, 8 for a number
@@ -64,14 +65,14 @@ class Host:
         dense: the place of its first layer where that is a dense one.
 
     Raises:
-        UsageError: the model is spread over several devices, or on none.
+        UsageError: the model is spread over several devices, or on none, or on one that cannot be used.
 
     """
 
     def __init__(self, model: nn.Module, device: torch.device | str | None) -> None:
         self.model = unwrapped(model)
         home = only_device(self.model)
-        self.device = home if device is None else torch.device(device)
+        self.device = resolve_device(str(home if device is None else device))
         narrow = any(is_narrow(p) for p in self.model.parameters())
         self.widen = torch.float32 if narrow else None
         self.chain = can_block(self.model)

@@ -61,7 +61,8 @@ class Objective:
         batch_size: examples per evaluation batch for tensor data; by default the whole set up to 5000. With
             batch statistics it is part of the definition of f. An iterable keeps its own batches, and
             `objective.batch_size` is None.
-        device: where to compute; by default where the model's weights are.
+        device: where to compute; by default where the model's weights are. It must have float64, in which losses are
+            summed: a model on Apple's "mps" is measured with device="cpu".
         precision: "float32" computes in the dtype of the weights; "tf32", on a GPU only, lets its matrix products
             round their operands; "bfloat16" computes under autocast. See docs/precision.md.
         parameters: names of the parameters that make up theta; by default all that require a gradient.
@@ -70,7 +71,7 @@ class Objective:
 
     Raises:
         UsageError: unknown policy, precision or parameter; empty data; a batch size below 1; a model spread over
-            several devices.
+            several devices; a device that is not here, or has no float64.
 
     Example:
         >>> from sharpmin import data, zoo

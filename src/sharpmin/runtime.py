@@ -77,7 +77,7 @@ def resolve_device(name: str) -> torch.device:
     """The device of that name, or "auto": the GPU where there is one.
 
     Raises:
-        UsageError: there is no such device here.
+        UsageError: there is no such device here, or it has no float64, in which losses are summed (Apple's "mps").
 
     """
     if name == "auto":
@@ -88,6 +88,10 @@ def resolve_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"device {name!r} cannot be used here ({reason}): choose cpu, cuda, cuda:N or auto") from error
+    try:
+        torch.empty(1, dtype=torch.float64, device=device)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"device {name!r} has no float64, in which losses are summed: choose cpu or cuda") from error
     return device
 
 
