@@ -17,6 +17,7 @@ from sharpmin.checkpointing import KEEPS, Keep, StageMemory, choose, peak
 from sharpmin.errors import SharpminError
 from sharpmin.held import SavedBytes
 from sharpmin.objective import Precision
+from sharpmin.runtime import available_memory
 
 WORKING = 1.2  # gradients and intermediates in flight, beside what is kept
 WORKSPACE = 128 * 2**20  # of the convolutions, and thread stacks
@@ -107,6 +108,12 @@ def batch_of(example: Tensor, count: int = 1) -> Tensor:
     """So many of the example, laid out as in training."""
     batch = example.repeat(count, *[1] * example.dim())
     return batch.contiguous(memory_format=torch.channels_last) if batch.dim() == 4 else batch
+
+
+def memory_on(device: torch.device | str) -> int | None:
+    """Bytes that training can use on a device; None where there is no telling."""
+    device = torch.device(device)
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
 
 
 def check_fits(

@@ -18,11 +18,11 @@ from sharpmin.batching import Data
 from sharpmin.batchnorm import Policy
 from sharpmin.checkpoints import load_into, parse_place, read_checkpoint
 from sharpmin.data import Split
+from sharpmin.data.record import fingerprint
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective, Precision
-from sharpmin.paper.parametric import fingerprint
 from sharpmin.runs import Run, open_run, read_json
 from sharpmin.tasks import load_task
 from sharpmin.weights import matching

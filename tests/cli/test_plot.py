@@ -16,7 +16,7 @@ from sharpmin.cli.plot import plot, redraw
 from sharpmin.cli.remedies import Remedies
 from sharpmin.cli.train import train
 from sharpmin.cli.training import Options
-from sharpmin.paper import parametric
+from sharpmin.paper import minimizers, parametric
 from sharpmin.paper.published import figure_3
 
 SETTINGS = "--data synthetic --train-size 60 --epochs 2 --small-batch 16 --points 4"
@@ -88,7 +88,7 @@ def test_the_large_batch_is_a_tenth_unless_given(finished):
 
 def test_the_second_time_it_draws_at_once(finished, monkeypatch, capsys):
     before = (finished / "Figures" / "F1.pdf").read_bytes()
-    monkeypatch.setattr(parametric, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(minimizers, "train", lambda *_, **__: pytest.fail("trained again"))
     assert run([*JOB, "--out", str(finished)]) == 0
     assert (finished / "Figures" / "F1.pdf").read_bytes() == before
     said = capsys.readouterr()
@@ -97,7 +97,7 @@ def test_the_second_time_it_draws_at_once(finished, monkeypatch, capsys):
 
 
 def test_the_arc_is_drawn_beside_the_line(finished, monkeypatch):
-    monkeypatch.setattr(parametric, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(minimizers, "train", lambda *_, **__: pytest.fail("trained again"))
     assert run([*JOB, "--path", "arc", "--out", str(finished)]) == 0
     assert {"F1.pdf", "F1-arc.pdf"} <= set(os.listdir(finished / "Figures"))
 
@@ -180,7 +180,7 @@ def test_a_full_disk(fails, tmp_path, monkeypatch):
 
 
 def test_too_little_memory(fails, monkeypatch):
-    monkeypatch.setattr(parametric, "available_memory", lambda: 2**20)
+    monkeypatch.setattr("sharpmin.memory.available_memory", lambda: 2**20)
     assert "out of memory: a batch of 16 needs about 0.1 GiB and 0.0 GiB are free" in fails(JOB, 1)
 
 
@@ -188,7 +188,7 @@ def test_an_allocation_that_fails(fails, monkeypatch):
     def refused(*_, **__):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.\nmore")
 
-    monkeypatch.setattr(parametric, "train", refused)
+    monkeypatch.setattr(minimizers, "train", refused)
     assert "out of memory" in fails(JOB, 1)
 
 
@@ -222,7 +222,7 @@ def test_interrupted(fails, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parametric, "train", interrupt)
+    monkeypatch.setattr(minimizers, "train", interrupt)
     assert "the same command goes on from there" in fails(JOB, 130)
 
 

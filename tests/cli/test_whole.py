@@ -149,7 +149,7 @@ def test_interrupted_it_leaves_a_page_and_goes_on(tmp_path, monkeypatch, capsys)
     assert "the same command goes on" in capsys.readouterr().err
     assert standings(tmp_path / "paper.html")["Figure 3"] == "not made"
     monkeypatch.setattr(whole, "STEPS", (pairs, line))
-    monkeypatch.setattr("sharpmin.paper.parametric.train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("sharpmin.paper.minimizers.train", lambda *_, **__: pytest.fail("trained again"))
     assert everything(tmp_path, "-n", "F1") == 0
     assert standings(tmp_path / "paper.html")["Figure 3"] == "F1"
 

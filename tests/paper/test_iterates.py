@@ -7,7 +7,7 @@ import torch
 
 from cases import same_bits, toy
 from sharpmin.errors import UsageError
-from sharpmin.paper import parametric, single
+from sharpmin.paper import minimizers, single
 from sharpmin.paper.iterates import file_of, point_of
 from sharpmin.paper.single import Single, WarmStart, compute
 from sharpmin.sweep.trial import Trial
@@ -43,9 +43,9 @@ def killed(monkeypatch):
                 raise KeyboardInterrupt
             keep(run, of, state, finished=finished)
 
-        keep = parametric.Run.save_state
+        keep = minimizers.Run.save_state
         with monkeypatch.context() as patch:
-            patch.setattr(parametric.Run, "save_state", save_state)
+            patch.setattr(minimizers.Run, "save_state", save_state)
             with pytest.raises(KeyboardInterrupt):
                 computed(runs, **how)
 
@@ -56,9 +56,9 @@ def killed(monkeypatch):
 def epochs_trained(monkeypatch):
     """The epochs that are trained, as they are."""
     seen = []
-    epoch = parametric.train.__globals__["train_epoch"]
+    epoch = minimizers.train.__globals__["train_epoch"]
     monkeypatch.setitem(
-        parametric.train.__globals__, "train_epoch", lambda *a, **how: seen.append(how["epoch"]) or epoch(*a, **how)
+        minimizers.train.__globals__, "train_epoch", lambda *a, **how: seen.append(how["epoch"]) or epoch(*a, **how)
     )
     return seen
 

@@ -11,7 +11,7 @@ from cases import same_bits, tiny_job, toy
 from sharpmin.data import Examples, synthetic
 from sharpmin.errors import DivergedError, RunError, SharpminError, UsageError
 from sharpmin.objective import Objective
-from sharpmin.paper import parametric
+from sharpmin.paper import minimizers, parametric
 from sharpmin.paper.parametric import Job, compute
 from sharpmin.progress import silent
 from sharpmin.runs import open_run
@@ -32,7 +32,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    monkeypatch.setattr(parametric, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(minimizers, "train", lambda *_, **__: pytest.fail("trained again"))
 
 
 def solution(run, name):
@@ -82,11 +82,11 @@ def test_both_trainings_start_at_the_x0_kept(finished, tmp_path, monkeypatch):
         raise InterruptedError
 
     _, run = finished
-    monkeypatch.setattr(parametric, "train", recorded)
+    monkeypatch.setattr(minimizers, "train", recorded)
     for name, config in ((n, tiny_job().small_batch) for n in ("one", "other")):
         model = parametric.network(tiny_job(), SPLIT)
         with pytest.raises(InterruptedError):
-            parametric.solve(run, name, model, SPLIT, config, device="cpu", progress=silent)
+            minimizers.solve(run, name, model, SPLIT, config, device="cpu", progress=silent)
     x0, _ = run.load("x0")
     assert same_bits(starts[0], x0)
     assert same_bits(starts[1], x0)
@@ -182,7 +182,7 @@ def test_another_json_is_named(tmp_path, content):
 
 
 def test_a_batch_that_memory_cannot_hold_stops_before_training(tmp_path, no_training, monkeypatch):
-    monkeypatch.setattr(parametric, "available_memory", lambda: 2**20)
+    monkeypatch.setattr("sharpmin.memory.available_memory", lambda: 2**20)
     with pytest.raises(SharpminError, match="out of memory: a batch of 25 needs about"):
         computed(tmp_path)
 
@@ -210,7 +210,7 @@ def test_the_summary_names_both_minimizers(finished):
 
 def test_a_finished_run_is_drawn_elsewhere_with_the_environment_it_was_computed_in(tmp_path, monkeypatch):
     first, _ = computed(tmp_path)
-    monkeypatch.setattr(parametric, "available_memory", lambda: 1)  # too little to train, enough to draw
+    monkeypatch.setattr("sharpmin.memory.available_memory", lambda: 1)  # too little to train, enough to draw
     again, _ = compute(tiny_job(), SPLIT, runs=tmp_path, environment={"threads": 9})
     assert again == first
     assert again.environment == {"threads": 1}

@@ -9,7 +9,7 @@ from cases import same_bits, toy
 from sharpmin.errors import RunError, SharpminError, UsageError
 from sharpmin.monitor import MEASURES, read_rows
 from sharpmin.objective import Objective
-from sharpmin.paper import parametric, single
+from sharpmin.paper import minimizers, single
 from sharpmin.paper.single import Single, Watch, compute
 from sharpmin.training import TrainConfig, train
 from sharpmin.zoo import build
@@ -63,9 +63,9 @@ def test_killed_and_gone_on_with_no_row_is_there_twice_and_the_bits_are_the_same
             raise KeyboardInterrupt
         save(run, name, state, finished=finished)
 
-    save = parametric.Run.save_state
+    save = minimizers.Run.save_state
     with monkeypatch.context() as patch:
-        patch.setattr(parametric.Run, "save_state", killed)
+        patch.setattr(minimizers.Run, "save_state", killed)
         with pytest.raises(KeyboardInterrupt):
             computed(tmp_path / "killed", watch=WATCH)
     state, run = computed(tmp_path / "killed", watch=WATCH)
@@ -78,7 +78,7 @@ def test_killed_and_gone_on_with_no_row_is_there_twice_and_the_bits_are_the_same
 
 def test_a_finished_training_is_not_trained_again_nor_measured(tmp_path, monkeypatch):
     state, _ = computed(tmp_path)
-    monkeypatch.setattr(parametric, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(minimizers, "train", lambda *_, **__: pytest.fail("trained again"))
     again, run = computed(tmp_path, watch=WATCH)
     assert same_bits(again.weights, state.weights)
     assert read_rows(run.folder / "curvature.jsonl") == []
@@ -110,7 +110,7 @@ def test_what_cannot_be_trained(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="batch size 51"):
         computed(tmp_path, replace(JOB, config=replace(JOB.config, batch_size=51)))
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(parametric, "available_memory", lambda: 2**20)
+    monkeypatch.setattr("sharpmin.memory.available_memory", lambda: 2**20)
     with pytest.raises(SharpminError, match="out of memory: a batch of 25"):
         computed(tmp_path)
 

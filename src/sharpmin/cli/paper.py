@@ -72,7 +72,7 @@ def training_curves(run: Path, /, *, out: Path = Path()) -> None:
         Folder for Figures/.
     """
     from sharpmin import plots
-    from sharpmin.paper.inputs import titled
+    from sharpmin.data.record import titled
     from sharpmin.runs import Run
     from sharpmin.subjects import REGIMES, settings_of
 

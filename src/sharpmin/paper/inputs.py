@@ -1,8 +1,6 @@
 """The data that a network of the paper is trained on: its own set by default, or another by name or folder."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from sharpmin import data, zoo
 from sharpmin.data import Examples, Split
@@ -61,14 +59,3 @@ def cut(split: Split, *, train_size: int | None, test_size: int | None = None, s
         return examples if size is None else data.subset(examples, size, seed=seed, classes=split.classes)
 
     return replace(split, train=some(split.train, train_size), test=some(split.test, test_size))
-
-
-def titled(data: Mapping[str, Any]) -> str:
-    """A data set's name as a figure or table has it, from its record in a run's settings.
-
-    Example:
-        >>> titled({"name": "synthetic", "synthetic": True})
-        'synthetic (made up, not real data)'
-
-    """
-    return f"{data['name']}{' (made up, not real data)' if data['synthetic'] else ''}"

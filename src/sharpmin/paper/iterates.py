@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from sharpmin.data import Split
-from sharpmin.paper.parametric import solve
+from sharpmin.paper.minimizers import solve
 from sharpmin.runs import CHECKPOINT, Run
 from sharpmin.training import State, TrainConfig
 

@@ -7,7 +7,6 @@ goes on where it was and a finished one only draws.
 Source: Keskar et al. 2017, Figures 3 and 7; the authors' `plot_parametric_plot.py`.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,15 +20,16 @@ from torch import Tensor, nn
 
 from sharpmin.combination import Combination
 from sharpmin.data import Split
+from sharpmin.data.record import described
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.landscape.paths import Kind, Path, between_ends, check_kind, default_alphas
-from sharpmin.memory import check_fits
+from sharpmin.memory import check_fits, memory_on
 from sharpmin.objective import DEFAULT_BATCH, Objective
+from sharpmin.paper.minimizers import solve
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, open_run, read_json, write_json
-from sharpmin.runtime import available_memory
-from sharpmin.training import Epoch, State, TrainConfig, train
+from sharpmin.training import Epoch, State, TrainConfig
 from sharpmin.weights import layout
 from sharpmin.zoo import build
 
@@ -181,35 +181,6 @@ def settings(job: Job, data: dict[str, Any], device: torch.device) -> dict[str, 
     return {"format": FORMAT, **training, "data": same_bytes, "device": device.type}
 
 
-def described(split: Split) -> dict[str, Any]:
-    """The data set as recorded."""
-    return {
-        "name": split.name,
-        "source": split.source,
-        "synthetic": split.synthetic,
-        "train": len(split.train),
-        "test": len(split.test),
-        "shape": list(split.train.inputs.shape[1:]),
-        "classes": split.classes,
-        "sha1": fingerprint(split),
-    }
-
-
-def fingerprint(split: Split) -> str:
-    """SHA-1 of all inputs and targets: two data sets of one name are not one data set."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    for examples in (split.train, split.test):
-        for tensor in (examples.inputs, examples.targets):
-            digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def memory_on(device: torch.device | str) -> int | None:
-    """Free bytes where training will happen."""
-    device = torch.device(device)
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
-
-
 def starting_point(job: Job, split: Split, run: Run) -> nn.Sequential:
     """The network at x0, and x0 in the run folder."""
     model = network(job, split)
@@ -221,58 +192,6 @@ def starting_point(job: Job, split: Split, run: Run) -> nn.Sequential:
 def network(job: Job, split: Split) -> nn.Sequential:
     """The job's network at x0, in the shape of the data."""
     return build(job.network, seed=job.seed, shape=split.train.inputs.shape[1:], classes=split.classes)
-
-
-def solve(
-    run: Run,
-    name: str,
-    model: nn.Module,
-    split: Split,
-    config: TrainConfig,
-    *,
-    device: torch.device | str,
-    progress: Progress,
-    after_step: Callable[[int], object] | None = None,
-    after_epoch: Callable[[State], object] = lambda state: None,
-    group: Group = ALONE,
-) -> State:
-    """One minimizer: read from the run folder, or trained on from its last checkpoint, or from the model as it is.
-
-    `after_epoch` sees each state before it is the checkpoint.
-    """
-
-    def keep(state: State) -> None:
-        after_epoch(state)
-        run.save_state(name, state, finished=False)
-
-    state = run.load_state(name)
-    if state is not None:
-        check_belongs(state, model, place=run.folder / name)
-    if state is not None and (run.folder / f"{name}.safetensors").exists():
-        return state
-    state = train(
-        model,
-        split.train,
-        config,
-        test=split.test,
-        state=state,
-        device=device,
-        after_epoch=keep,
-        after_step=after_step,
-        progress=progress,
-        label=f"{name.replace('_', ' ')} {config.batch_size}",
-        group=group,
-    )
-    run.save_state(name, state, finished=True)
-    return state
-
-
-def check_belongs(state: State, model: nn.Module, *, place: File) -> None:
-    """Raise a RunError unless the state's weights are those of this network."""
-    try:
-        layout(model).flatten(state.weights)
-    except UsageError as error:
-        raise RunError(f"{place} belongs to another run ({error}): move the folder away") from error
 
 
 def evaluate(

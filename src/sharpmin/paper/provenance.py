@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sharpmin.paper.inputs import titled
+from sharpmin.data.record import titled
 
 Row = dict[str, Any]
 

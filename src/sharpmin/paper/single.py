@@ -19,15 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from sharpmin.data import Split, subset
+from sharpmin.data.record import described
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
-from sharpmin.memory import check_fits
+from sharpmin.memory import check_fits, memory_on
 from sharpmin.monitor import Monitor
 from sharpmin.monitor.monitor import check as check_rhythm
 from sharpmin.monitor.questions import chosen
 from sharpmin.objective import Objective
 from sharpmin.paper.iterates import SOLUTION, START, file_of, solve_keeping
-from sharpmin.paper.parametric import FORMAT, described, memory_on
+from sharpmin.paper.parametric import FORMAT
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, open_run
 from sharpmin.training import State, TrainConfig, check

@@ -10,8 +10,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sharpmin.data.record import titled
 from sharpmin.landscape.paths import Path
-from sharpmin.paper.inputs import titled
 from sharpmin.paper.parametric import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE

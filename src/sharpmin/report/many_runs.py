@@ -4,8 +4,8 @@ import base64
 from dataclasses import fields
 from pathlib import Path
 
+from sharpmin.data.record import titled
 from sharpmin.errors import RunError
-from sharpmin.paper.inputs import titled
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.remedy_table import COLUMNS, RemedyRow, RemedyTable, lines
 from sharpmin.report.blocks import Numbers, Picture, Table

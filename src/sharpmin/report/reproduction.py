@@ -11,9 +11,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from sharpmin import runs
+from sharpmin.data.record import titled
 from sharpmin.errors import SharpminError
 from sharpmin.paper.contents import CONTENTS, Entry
-from sharpmin.paper.inputs import MADE_UP, titled
+from sharpmin.paper.inputs import MADE_UP
 from sharpmin.report.entries import WITHOUT_RUNS, Numbered, Part, blocks
 from sharpmin.report.gathering import gather
 from sharpmin.report.page import embedded_numbers, script, template, text

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from sharpmin.data import Split
+from sharpmin.data.record import described
 from sharpmin.errors import UsageError
 from sharpmin.paper import parametric, single
 from sharpmin.paper.inputs import cut, whole
@@ -84,7 +85,7 @@ class DataSets:
         if key not in self.known:
             if self.last is None or self.last[0] != name:
                 self.last = name, whole(*name, progress=self.progress)
-            self.known[key] = parametric.described(cut(self.last[1], **sizes, seed=job.seed))
+            self.known[key] = described(cut(self.last[1], **sizes, seed=job.seed))
         return self.known[key]
 
 
