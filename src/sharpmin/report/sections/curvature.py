@@ -1,5 +1,7 @@
 """The spectrum: the largest and smallest eigenvalues of the Hessian, its trace, and the density of all of them."""
 
+from collections.abc import Iterator
+
 from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Block, Figure, Numbers, Section, Table, rows_of, shown
 from sharpmin.report.chart import Series, chart
@@ -32,37 +34,9 @@ def section(story: Story) -> Section | None:
 
 def eigenvalues(story: Story) -> Figure:
     """By rank, each with its residual."""
-    series, raw = [], []
-    for trial in story.trials:
-        for row in trial.spectrum:
-            ranks = ranked(row)
-            label = f"{trial.name}, {row['minimizer']}"
-            series.append(
-                Series(
-                    label,
-                    ranks,
-                    row["eigenvalues"],
-                    look(story, row["minimizer"]),
-                    mark(story, row["minimizer"]),
-                    line=False,
-                    errors=row["residuals"],
-                )
-            )
-            for rank, value, residual, good in zip(
-                ranks, row["eigenvalues"], row["residuals"], row["converged"], strict=True
-            ):
-                raw.append(
-                    (
-                        trial.name,
-                        row["minimizer"],
-                        row.get("matrix"),
-                        row.get("which"),
-                        int(rank),
-                        value,
-                        residual,
-                        good,
-                    )
-                )
+    found = [(trial.name, row) for trial in story.trials for row in trial.spectrum]
+    series = [marks(story, name, row) for name, row in found]
+    raw = [line for name, row in found for line in by_rank(name, row)]
     top, bottom = max(0, *(row[4] for row in raw)), min(0, *(row[4] for row in raw))
     up = around(Axis("Eigenvalue"), [0.0, *(row[5] for row in raw)], margin=0.06)
     across = Axis("rank, from the largest; negative: from the smallest", bottom - 0.7, top + 0.7)
@@ -75,6 +49,20 @@ def eigenvalues(story: Story) -> Figure:
         "Bars: the residual, within which an eigenvalue of the matrix lies.",
         Numbers("eigenvalues", columns, tuple(raw)),
     )
+
+
+def marks(story: Story, trial: str, row: Row) -> Series:
+    """A row's eigenvalues by rank, with their residuals as bars."""
+    point, values = row["minimizer"], row["eigenvalues"]
+    how = (look(story, point), mark(story, point))
+    return Series(f"{trial}, {point}", ranked(row), values, *how, line=False, errors=row["residuals"])
+
+
+def by_rank(trial: str, row: Row) -> Iterator[tuple]:
+    """Each eigenvalue of a row as a row of numbers."""
+    asked = (trial, row["minimizer"], row.get("matrix"), row.get("which"))
+    for rank, *found in zip(ranked(row), row["eigenvalues"], row["residuals"], row["converged"], strict=True):
+        yield (*asked, int(rank), *found)
 
 
 def ranked(row: Row) -> list[float]:

@@ -1,6 +1,6 @@
 """Sharpness by Metric 2.1, over the trials and beside the paper's, and each search with its evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sharpmin.paper.published import sharpness_row
@@ -70,64 +70,50 @@ def dots(story: Story, found: Sequence[Measured]) -> Figure:
 
 
 def panel(story: Story, one: Measured) -> str:
-    """One measure."""
-    points = story.points
-    places = {point: float(at) for at, point in enumerate(points)}
+    """One measure: trials joined from point to point, the mean at each point, and the paper's."""
+    places = {point: float(at) for at, point in enumerate(story.points)}
     paper = {point: value for point, value in published(story, one).items() if point in places}
-    values = [value for point in points for value in one.values[point].values()]
-    limits = [edge for mean, deviation in paper.values() for edge in (mean, mean + deviation)]
-    log = all(value > 0 for value in values) and bool(values)
-    up = around(
-        Axis(one.name.replace(" (", "\n").removesuffix(")"), log=log),
-        [*values, *limits, *([] if log else [0.0])],
-        margin=0.08,
-    )
-    across = Axis("", -0.5, len(points) - 0.5, named=tuple((at, point) for point, at in places.items()))
-    series = [
-        Series(
-            trial,
-            [places[p] for p in points if trial in one.values[p]],
-            [one.values[p][trial] for p in points if trial in one.values[p]],
-            "trial",
-            faint=True,
-        )
-        for trial in dict.fromkeys(t for p in points for t in one.values[p])
-    ]
-    for point in points:
-        trials = list(one.values[point].items())
-        each = [places[point]] * len(trials)
-        if len(trials) > 1:
-            series.append(
-                Series(
-                    point,
-                    each,
-                    [v for _, v in trials],
-                    look(story, point),
-                    mark(story, point),
-                    line=False,
-                    faint=True,
-                    size=0.75,
-                )
-            )
-        over = one.over(point)
-        series.append(
-            Series(
-                f"{point}, {'mean' if over.n > 1 else trials[0][0]}",
-                [places[point]],
-                [over.mean],
-                look(story, point),
-                mark(story, point),
-                line=False,
-                errors=[over.deviation],
-                size=1.3,
-            )
-        )
+    series = joined(one, places)
+    for point in story.points:
+        series += at_point(story, one, point, places[point])
     if paper:
         at = [places[point] + 0.22 for point in paper]
         means, deviations = [m for m, _ in paper.values()], [d for _, d in paper.values()]
         series.append(Series("Keskar et al.", at, means, "paper", "diamond", line=False, errors=deviations))
-    summary = "; ".join(f"{point} {one.over(point)}" for point in points)
-    return chart(series, x=across, y=up, describes=f"{one.name}: {summary}.", width=280, height=280)
+    across = Axis("", -0.5, len(places) - 0.5, named=tuple((at, point) for point, at in places.items()))
+    summary = "; ".join(f"{point} {one.over(point)}" for point in places)
+    return chart(
+        series, x=across, y=upwards(one, places, paper), describes=f"{one.name}: {summary}.", width=280, height=280
+    )
+
+
+def upwards(one: Measured, points: Iterable[str], paper: Mapping[str, tuple[float, float]]) -> Axis:
+    """The axis of the values: logarithmic where all are above 0, else with the 0 on it."""
+    values = [value for point in points for value in one.values[point].values()]
+    limits = [edge for mean, deviation in paper.values() for edge in (mean, mean + deviation)]
+    log = bool(values) and all(value > 0 for value in values)
+    axis = Axis(one.name.replace(" (", "\n").removesuffix(")"), log=log)
+    return around(axis, [*values, *limits, *([] if log else [0.0])], margin=0.08)
+
+
+def joined(one: Measured, places: Mapping[str, float]) -> list[Series]:
+    """A line a trial, from point to point."""
+    trials = dict.fromkeys(trial for point in places for trial in one.values[point])
+    seen = {trial: [point for point in places if trial in one.values[point]] for trial in trials}
+    return [
+        Series(trial, [places[p] for p in points], [one.values[p][trial] for p in points], "trial", faint=True)
+        for trial, points in seen.items()
+    ]
+
+
+def at_point(story: Story, one: Measured, point: str, place: float) -> list[Series]:
+    """The trials at a point, where there are several, and their mean with its deviation."""
+    trials, over = one.values[point], one.over(point)
+    how = (look(story, point), mark(story, point))
+    small = Series(point, [place] * len(trials), list(trials.values()), *how, line=False, faint=True, size=0.75)
+    name = f"{point}, {'mean' if over.n > 1 else next(iter(trials))}"
+    large = Series(name, [place], [over.mean], *how, line=False, errors=[over.deviation], size=1.3)
+    return [small, large] if len(trials) > 1 else [large]
 
 
 def means(story: Story, found: Sequence[Measured]) -> Table:
