@@ -7,8 +7,8 @@ its values at n = m + r - 1 points, infinity being one of them (Toom and Cook):
     A^T = (V's first m columns)^T,    G = V's first r columns / f,    B^T = f V^{-T},
 
 n multiplications for m r. In two dimensions each of the three is applied along both axes, and the multiplications at
-one of the n^2 points are, over all tiles, a matrix product of channels (Lavin and Gray 2016). With m = 4 and r = 5 that
-is 64 of them for 400; the transforms cost about as much again.
+one of the n^2 points are, over all tiles, a matrix product of channels (Lavin and Gray 2016). With m = 4 that is 64 of
+them for 400 at r = 5 and 36 for 144 at r = 3; the transforms come on top.
 
 The result is exact but for rounding, which is several times that of a direct convolution. f comes out as near to
 float64 as with one, and its gradient jumps at the kinks of ReLUs and max-pools with either (benchmarks/winograd.py
@@ -25,9 +25,10 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 OUTPUTS = 4  # m, along each axis
-POINTS = (0, 1, -1, 2, -2, 1 / 2, -1 / 2)  # and infinity; with fewer taps the first of them
-FEW = 16  # images at a time: what is made of them stays in the cache
+POINTS = (0, 1, -1, 1 / 2, -2, 2, -1 / 2)  # and infinity; with fewer taps the first of them (Barabasz et al. 2020)
+TILES = 256  # at a time: what is made of them stays in the cache
 CHANNELS = 64  # with as many in and out it was measured to gain
+KEPT = 5  # with fewer taps B^T x is cheap enough to be computed again for the backward pass
 
 
 class Transforms(NamedTuple):
@@ -68,33 +69,34 @@ class Winograd(torch.autograd.Function):
         """The outputs [B, K, H, W], channels last."""
         along, cut = transforms(w.shape[-1], x.dtype), Cut(*x.shape[2:], taps=w.shape[-1])
         u, y, vs = taps_at_points(along, w), x.new_empty(len(x), cut.rows, cut.columns, len(w)), []
-        for part, some in zip(x.split(FEW), y.split(FEW), strict=True):
+        for part, some in zip(x.split(cut.few), y.split(cut.few), strict=True):
             v = transformed(along.inputs, cut.patches(part))
             tiles = transformed(along.outputs, at_points(v, u))
-            if any(ctx.needs_input_grad):  # type: ignore[attr-defined]
+            if any(ctx.needs_input_grad) and cut.taps >= KEPT:  # type: ignore[attr-defined]
                 vs.append(v)
             there = cut.in_tiles(some)
             there.copy_((tiles if bias is None else tiles.add_(bias)).view(there.shape))
         ctx.cut = cut  # type: ignore[attr-defined]
-        ctx.save_for_backward(w, *vs)
+        ctx.save_for_backward(w, None if vs else x, *vs)  # type: ignore[arg-type]
         return cut.cropped(y)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
         """Each step transposed, the last first."""
-        (w, *vs), cut = ctx.saved_tensors, ctx.cut
+        (w, x, *vs), cut = ctx.saved_tensors, ctx.cut
         along, (outputs, channels, taps, _) = transforms(cut.taps, dy.dtype), w.shape
         ut = taps_at_points(along, w).transpose(1, 2)
         du, d_bias = dy.new_zeros(len(ut), channels, outputs), dy.new_zeros(outputs)
         dx = dy.new_empty(len(dy), cut.height, cut.width, channels) if ctx.needs_input_grad[0] else None
-        for i, (v, some) in enumerate(zip(vs, dy.split(FEW), strict=True)):
+        parts = vs or (transformed(along.inputs, cut.patches(part)) for part in x.split(cut.few))
+        for i, (v, some) in enumerate(zip(parts, dy.split(cut.few), strict=True)):
             d_tiles = cut.tiles(some)
             d_bias += d_tiles.sum((0, 1))
             d_products = transformed(along.outputs.T, d_tiles)
             du.baddbmm_(v.permute(1, 2, 0), d_products.transpose(0, 1))
             if dx is not None:
-                cut.put_patches(transformed(along.inputs.T, at_points(d_products, ut)), dx[i * FEW : (i + 1) * FEW])
+                cut.put_patches(transformed(along.inputs.T, at_points(d_products, ut)), dx[i * cut.few :][: len(some)])
         dw = (along.taps.T @ du.flatten(1)).view(taps, taps, channels, outputs).permute(3, 2, 0, 1)
         return None if dx is None else dx.permute(0, 3, 1, 2), dw, d_bias if ctx.needs_input_grad[2] else None
 
@@ -123,12 +125,16 @@ class Cut:
         width: of the images.
         taps: r.
 
+    Attributes:
+        few: images at a time.
+
     """
 
     def __init__(self, height: int, width: int, *, taps: int) -> None:
         self.height, self.width, self.taps = height, width, taps
         self.down, self.right = -(-height // OUTPUTS), -(-width // OUTPUTS)
         self.rows, self.columns = self.down * OUTPUTS, self.right * OUTPUTS
+        self.few = max(1, TILES // (self.down * self.right))
         self.edge, self.n = taps // 2, OUTPUTS + taps - 1
 
     def patches(self, x: Tensor) -> Tensor:
@@ -171,15 +177,16 @@ class Cut:
 
 
 def gains(layer: nn.Conv2d, x: Tensor) -> bool:
-    """Whether a convolution is faster so: 5x5 with many channels, on a processor that has AVX2 and no more.
+    """Whether a convolution is faster so: 3x3 or 5x5 with many channels, on a processor that has AVX2 and no more.
 
     Example:
         >>> gains(nn.Conv2d(3, 64, 5, padding=2), torch.zeros(1, 3, 32, 32))  # few channels in
         False
 
     """
-    alike = (layer.kernel_size, layer.stride, layer.padding, layer.dilation) == ((5, 5), (1, 1), (2, 2), (1, 1))
-    many = min(layer.in_channels, layer.out_channels) >= CHANNELS and layer.groups == 1
+    known = (layer.kernel_size, layer.padding) in (((3, 3), (1, 1)), ((5, 5), (2, 2)))
+    plain = (layer.stride, layer.dilation, layer.groups, layer.padding_mode) == ((1, 1), (1, 1), 1, "zeros")
+    many = min(layer.in_channels, layer.out_channels) >= CHANNELS and not any(side % OUTPUTS for side in x.shape[2:])
     here = x.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
     exact = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
-    return alike and many and here and exact and layer.padding_mode == "zeros"
+    return known and plain and many and here and exact
