@@ -1,23 +1,24 @@
-"""What `sharpmin.winograd` gains on C1, and what it costs in rounding, beside direct convolutions.
+"""What `sharpmin.winograd` gains on C1 or C2, and what it costs in rounding, beside direct convolutions.
 
-    python benchmarks/winograd.py --json FILE [--repeats 9] [--quick]
+    python benchmarks/winograd.py --json FILE [--network C2] [--repeats 9] [--quick]
 
-layer       forward and backward of C1's second convolution, 128 images
-step        a training step of C1 on 256 images, as sharpmin takes it: in blocks, with Adam
-value       f of C1 on 1000 images, one batch, without its gradient
+layer       forward and backward of C1's second convolution, or of C2's fourth, 128 images
+step        a training step on 256 images, as sharpmin takes it: in blocks, with Adam
+value       f on 1000 images (C2: 256), one batch, without its gradient
 gradient    f and its gradient there
 
 The two sides take turns in one process, after three turns each that do not count; a ratio pairs two turns of one round.
 Errors are those of float32 beside float64: of the layer's outputs and its gradients, root mean square over root mean
-square; of f and its gradient, at five starting points, and where 40 and 80 steps of Adam have led from each. The
-gradient jumps where rounding takes a number across the kink of a ReLU or changes which one a max-pool takes; so it is
-measured at the starting points without these, too, the ReLUs left out and the pools averaging.
+square; of f and its gradient, on 256 images (C2: 64), at five starting points and where 40 and 80 steps of Adam led
+from each. The gradient jumps where rounding takes a number across the kink of a ReLU or changes which one a max-pool
+takes; so it is measured at the starting points without these, too, the ReLUs left out and the pools averaging.
 """
 
 import argparse
 import copy
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -32,7 +33,7 @@ from turns import clocked, shown, summary
 from sharpmin import data, runtime, zoo
 from sharpmin.blocked import Blocked
 from sharpmin.objective import Objective
-from sharpmin.winograd import Winograd
+from sharpmin.winograd import CHANNELS, OUTPUTS, Winograd
 
 CL = torch.channels_last
 SIDES = ("winograd", "direct")
@@ -43,34 +44,58 @@ LEARNING_RATE = 1e-3
 Work = Callable[[str], Any]
 
 
+@dataclass(frozen=True)
+class Case:
+    """A network, one of its layers, and how many images are used.
+
+    Attributes:
+        channels: of the layer, in and out.
+        taps: of the layer, along each axis.
+        images: of the value and the gradient that are timed.
+        few: images of those whose errors are measured.
+
+    """
+
+    channels: int
+    taps: int
+    images: int
+    few: int
+
+
+CASES = {"C1": Case(64, 5, images=1000, few=256), "C2": Case(128, 3, images=256, few=64)}
+
+
 def here(side: str, layer: nn.Conv2d, x: Tensor) -> bool:
-    """Stands in for `gains`: C1's second convolution is done by the one side and not by the other."""
-    return side == "winograd" and layer.weight.shape[1:] == (64, 5, 5)
+    """Stands in for `gains`, on any processor: what could go by Winograd's algorithm does on one side only."""
+    able = min(layer.in_channels, layer.out_channels) >= CHANNELS and not any(size % OUTPUTS for size in x.shape[2:])
+    return able and side == "winograd"
 
 
 def going_by(side: str) -> Any:
-    """While it lasts, C1's second convolution goes by this side."""
+    """While it lasts, convolutions go by this side."""
     return patch("sharpmin.blocked.gains", lambda layer, x: here(side, layer, x))
 
 
-def convolution(side: str, dtype: torch.dtype, images: int) -> list[Tensor]:
-    """The outputs of the second convolution, and the gradients of inputs, weights and bias."""
-    generator = torch.Generator().manual_seed(0)
-    drawn = (torch.randn(shape, generator=generator) for shape in [(images, 64, 16, 16), (64, 64, 5, 5), (64,)] * 2)
-    x, w, bias, dy, *_ = (tensor.to(dtype) for tensor in drawn)
+def convolution(side: str, dtype: torch.dtype, case: Case, images: int) -> list[Tensor]:
+    """The outputs of a layer on images of 16 x 16, and the gradients of inputs, weights and bias."""
+    generator, k, taps = torch.Generator().manual_seed(0), case.channels, case.taps
+    shapes = [(images, k, 16, 16), (k, k, taps, taps), (k,), (images, k, 16, 16)]
+    x, w, bias, dy = (torch.randn(shape, generator=generator).to(dtype) for shape in shapes)
     x, w, dy = (tensor.contiguous(memory_format=CL) for tensor in (x.relu_(), 0.05 * w, dy))
     inputs = [tensor.requires_grad_() for tensor in (x, w, bias)]
-    y = Winograd.apply(x, w, bias) if side == "winograd" else F.conv2d(x, w, bias, padding=2)
+    y = Winograd.apply(x, w, bias) if side == "winograd" else F.conv2d(x, w, bias, padding=taps // 2)
     return [y.detach(), *torch.autograd.grad(y, inputs, dy)]
 
 
 @cache
-def start(seed: int, kinks: bool, images: int) -> tuple[nn.Sequential, data.Examples]:
-    """C1 at a starting point, and random images for it."""
-    model = zoo.build("C1", seed=seed)
+def start(network: str, seed: int, kinks: bool, images: int) -> tuple[nn.Sequential, data.Examples]:
+    """The network at a starting point, and random images for it."""
+    model = zoo.build(network, seed=seed)
     for i, layer in enumerate(model):
-        if not kinks and isinstance(layer, nn.ReLU | nn.MaxPool2d):
-            model[i] = nn.Identity() if isinstance(layer, nn.ReLU) else nn.AvgPool2d(3, stride=2, padding=1)
+        if isinstance(layer, nn.ReLU) and not kinks:
+            model[i] = nn.Identity()
+        elif isinstance(layer, nn.MaxPool2d) and not kinks:
+            model[i] = nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
     return model, data.synthetic(train=images, test=1, shape=(3, 32, 32), seed=seed).train
 
 
@@ -90,9 +115,9 @@ def stepping(model: nn.Sequential, images: Tensor, targets: Tensor) -> Work:
 
 
 @cache
-def after(steps: int, seed: int, images: int) -> nn.Sequential:
-    """C1 that many steps from its starting point, by direct convolutions; the images are one batch."""
-    model, examples = start(seed, True, images)
+def after(steps: int, network: str, seed: int, images: int) -> nn.Sequential:
+    """The network that many steps from its starting point, by direct convolutions; the images are one batch."""
+    model, examples = start(network, seed, True, images)
     model = copy.deepcopy(model)
     step = stepping(model, examples.inputs, examples.targets)
     torch.manual_seed(0)  # of dropout
@@ -139,24 +164,24 @@ def rms(tensor: Tensor) -> float:
     return tensor.double().square().mean().sqrt().item()
 
 
-def errors_of_f(images: int) -> dict[str, dict[str, float]]:
+def errors_of_f(network: str, images: int) -> dict[str, dict[str, float]]:
     """Of f and of its gradient at and after the starting points."""
     found = {}
     for steps, seed in product(STEPS, range(STARTS)):
-        model, (_, examples) = after(steps, seed, images), start(seed, True, images)
+        model, (_, examples) = after(steps, network, seed, images), start(network, seed, True, images)
         at = f" at start {seed}" + f" after {steps} steps" * bool(steps)
         find = partial(value_and_gradient, model=model, examples=examples)
         found.update(errors(find, (f"value{at}", f"gradient{at}")))
     for seed in range(STARTS):
-        model, examples = start(seed, False, images)
+        model, examples = start(network, seed, False, images)
         find = partial(value_and_gradient, model=model, examples=examples)
         found.update(errors(find, (f"value without kinks at start {seed}", f"gradient without kinks at start {seed}")))
     return found
 
 
-def evaluating(images: int) -> tuple[Work, Work]:
+def evaluating(network: str, images: int) -> tuple[Work, Work]:
     """What gives f, and what gives it with its gradient."""
-    f = objective(*start(0, True, images), torch.float32)
+    f = objective(*start(network, 0, True, images), torch.float32)
 
     def value(side: str) -> float:
         with going_by(side):
@@ -173,25 +198,28 @@ def main() -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path, required=True, help="where to write every number")
+    parser.add_argument("--network", choices=CASES, default="C1")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--quick", action="store_true", help="a smoke test at tiny sizes")
     asked = parser.parse_args()
     runtime.tune()
-    block, batch, images = (4, 8, 16) if asked.quick else (128, 256, 1000)
+    network, case = asked.network, CASES[asked.network]
+    block, batch, images, few = (4, 8, 16, 8) if asked.quick else (128, 256, case.images, case.few)
     names = ("outputs", "gradient of the inputs", "gradient of the weights", "gradient of the bias")
-    model, examples = start(0, True, batch)
-    value, gradient = evaluating(images)
+    model, examples = start(network, 0, True, batch)
+    value, gradient = evaluating(network, images)
     works = {
-        "layer": lambda side: convolution(side, torch.float32, block),
+        "layer": lambda side: convolution(side, torch.float32, case, block),
         "step": stepping(copy.deepcopy(model), examples.inputs, examples.targets),
         "value": value,
         "gradient": gradient,
     }
     found = {
         "environment": runtime.environment(device=torch.device("cpu")),
+        "network": network,
         "quick": asked.quick,
-        "errors_of_layer": errors(lambda side, dtype: convolution(side, dtype, block), names),
-        "errors_of_f": errors_of_f(batch),
+        "errors_of_layer": errors(lambda side, dtype: convolution(side, dtype, case, block), names),
+        "errors_of_f": errors_of_f(network, few),
         **{task: timed(work, asked.repeats) for task, work in works.items()},
     }
     for task in works:
