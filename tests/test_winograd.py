@@ -49,15 +49,15 @@ def test_the_matrices_multiply_polynomials(taps):
     assert len(set(POINTS)) == len(POINTS)
 
 
-@pytest.mark.parametrize("taps", [3, 5])
-def test_rounding_in_float32_is_a_few_times_that_of_a_direct_convolution(taps):
+@pytest.mark.parametrize(("taps", "bound"), [(3, 1.2e-6), (5, 6e-6)])  # 3 taps at 2 and -2: 1.4e-6
+def test_rounding_in_float32_is_a_few_times_that_of_a_direct_convolution(taps, bound):
     x, w = F.relu(random(4, 64, 16, 16)), 0.05 * random(64, 64, taps, taps, seed=1)
     exact = F.conv2d(x, w, padding=taps // 2)
     errors = [
         ((y.double() - exact).square().mean() / exact.square().mean()).sqrt().item()
         for y in (Winograd.apply(x.float(), w.float(), None), F.conv2d(x.float(), w.float(), padding=taps // 2))
     ]
-    assert 0 < errors[1] < errors[0] < 6e-6
+    assert 0 < errors[1] < errors[0] < bound
 
 
 def test_the_outputs_lie_channels_last_and_inputs_need_no_gradient():

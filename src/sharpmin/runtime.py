@@ -90,7 +90,7 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"device {name!r} cannot be used here ({reason}): choose cpu, cuda, cuda:N or auto") from error
     try:
         torch.empty(1, dtype=torch.float64, device=device)
-    except (RuntimeError, TypeError) as error:
+    except TypeError as error:
         raise UsageError(f"device {name!r} has no float64, in which losses are summed: choose cpu or cuda") from error
     return device
 
