@@ -23,7 +23,8 @@ from sharpmin.data import Examples, Split
 from sharpmin.landscape.paths import default_alphas
 from sharpmin.objective import Objective, Precision
 from sharpmin.paper import parametric
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 SIDES = ("plain", "float32", "bfloat16")
 TASKS = ("train256", "train5000", "evaluate5000", "job")

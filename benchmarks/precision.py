@@ -41,12 +41,14 @@ from torch import Tensor, nn
 from sharpmin import data, runtime, zoo
 from sharpmin.data import Examples
 from sharpmin.data.subset import subset
+from sharpmin.history import State
 from sharpmin.landscape import path
 from sharpmin.landscape.paths import default_alphas
 from sharpmin.measures import sharpness, spectrum
 from sharpmin.objective import Objective
 from sharpmin.products import Curvature
-from sharpmin.training import State, TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 Row = dict[str, Any]
 Ask = Callable[["Setting"], Row]

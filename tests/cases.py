@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from sharpmin.data import Examples, Split, synthetic
 from sharpmin.paper.parametric import Job
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 from sharpmin.zoo import conv_block, dense_block
 
 F64 = torch.float64

@@ -10,7 +10,8 @@ from sharpmin.measures import sharpness, spectrum
 from sharpmin.objective import Objective
 from sharpmin.products import Curvature
 from sharpmin.remedies import SAM, Conservative, GhostBatchNorm, Robust
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 IMAGES = 23
 

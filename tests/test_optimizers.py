@@ -8,7 +8,8 @@ from torch import nn
 from cases import same_bits, softmax_regression, toy
 from sharpmin.errors import TaskError, UsageError
 from sharpmin.runs import Run
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 OWN = '''
 """Optimizers of somebody's own."""

@@ -8,10 +8,10 @@ from matplotlib.colors import same_color
 
 from cases import tiny_job
 from sharpmin import plots
+from sharpmin.history import Epoch
 from sharpmin.landscape import Path
 from sharpmin.paper.parametric import ParametricPlot, Point
 from sharpmin.paper.published import figure_3
-from sharpmin.training import Epoch
 
 ALPHAS = np.linspace(-1, 2, 25)
 LAST = Epoch(2, 0.1, 0.9, 0.2, 0.8, 1.0)

@@ -11,8 +11,8 @@ import torch
 from cases import random, same_bits
 from sharpmin.distributed.group import Group
 from sharpmin.errors import RunError
+from sharpmin.history import Epoch, State
 from sharpmin.runs import Run, open_run, remove, write, write_json, written
-from sharpmin.training import Epoch, State
 
 WEIGHTS = {"0.weight": random(3, 2, dtype=torch.float32), "0.bias": torch.tensor([torch.nan, -0.0])}
 STATE = State(

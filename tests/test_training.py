@@ -10,8 +10,10 @@ from torch import nn
 from cases import F64, deep, examples, same_bits, softmax_regression, toy
 from sharpmin.data import Examples, synthetic
 from sharpmin.errors import DivergedError, UsageError
+from sharpmin.history import State
 from sharpmin.objective import Objective
-from sharpmin.training import Epoch, State, TrainConfig, has_converged, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 from sharpmin.zoo import build
 
 
@@ -203,27 +205,6 @@ def test_weights_that_are_not_finite_are_no_good_state():
     with pytest.raises(DivergedError, match="a weight became infinite or NaN at epoch 1, step 1"):
         train(nn.Linear(6, 3), toy().train, config, after_epoch=kept.append)
     assert kept == []
-
-
-def falling(*losses):
-    return tuple(Epoch(i, loss, 0.0, None, None, 0.0) for i, loss in enumerate(losses, 1))
-
-
-@pytest.mark.parametrize(
-    ("losses", "converged"),
-    [
-        ([1.0] * 10, False),  # too short to tell
-        ([1.0] * 11, True),
-        ([1.0, *[2.0] * 9, 0.98], False),  # 2% better in the last epoch of the ten
-        ([1.0, *[2.0] * 9, 0.995], True),  # half a percent is not enough
-        ([1.0, 0.5, *[2.0] * 10], True),
-        ([1.0, *[0.0] * 11], True),  # nothing is below 0
-        ([2e-4, *[1.5e-4] * 10], True),  # a quarter of almost nothing
-        ([3e-4, *[1.5e-4] * 10], False),
-    ],
-)
-def test_convergence_is_ten_epochs_without_an_improvement_that_counts(losses, converged):
-    assert has_converged(falling(*losses)) == converged
 
 
 def test_until_converged_stops_by_that_rule_and_by_no_other():

@@ -4,7 +4,8 @@ import plain_port
 from torch import nn
 
 from sharpmin.data import Examples
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 from sides.problem import Problem
 
 ALIKE = 64  # images of the training that must come out alike

@@ -9,10 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sharpmin.history import Epoch, State
     from sharpmin.landscape.paths import Path, path
     from sharpmin.objective import Measurement, Objective, Scored, classification
     from sharpmin.tasks import Task
-    from sharpmin.training import Epoch, State, TrainConfig, train
+    from sharpmin.train_config import TrainConfig
+    from sharpmin.training import train
 
 __all__ = [
     "Epoch",
@@ -28,7 +30,14 @@ __all__ = [
     "train",
 ]
 
-HOMES = ("sharpmin.objective", "sharpmin.landscape.paths", "sharpmin.tasks", "sharpmin.training")
+HOMES = (
+    "sharpmin.objective",
+    "sharpmin.landscape.paths",
+    "sharpmin.tasks",
+    "sharpmin.train_config",
+    "sharpmin.training",
+    "sharpmin.history",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from sharpmin.distributed.world import world
 from sharpmin.errors import RunError
-from sharpmin.training import Epoch, State
+from sharpmin.history import Epoch, State
 
 CHECKPOINT = ".checkpoint"
 MOMENTS = "adam:"

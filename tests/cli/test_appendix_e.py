@@ -12,7 +12,8 @@ from sharpmin.data import synthetic
 from sharpmin.paper import inputs, remedies
 from sharpmin.remedies import SAM
 from sharpmin.sweep import plan
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 SPLIT = synthetic(train=50, test=20, shape=(1, 4, 4), classes=3)
 COMMAND = "paper remedies -n F1 --data synthetic --budget images=40,epochs=1,trials=1 --threads 1 --quiet"

@@ -24,7 +24,8 @@ from sharpmin.measures import sharpness
 from sharpmin.paper import batch_sizes, figures, inputs, parametric, sharpness_along, warm_start
 from sharpmin.runs import Run
 from sharpmin.sweep import plan
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 SPLIT = toy()
 PART = data.subset(SPLIT.train, 40, seed=0, classes=3)

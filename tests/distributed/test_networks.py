@@ -9,7 +9,8 @@ from sharpmin.blocked import Blocked
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.distributed.networks import spread
 from sharpmin.errors import UsageError
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,8 @@ from sharpmin.paper import minimizers, single
 from sharpmin.paper.iterates import file_of, point_of
 from sharpmin.paper.single import Single, WarmStart, compute
 from sharpmin.sweep.trial import Trial
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 from sharpmin.zoo import build
 from sweep.toys import pair
 

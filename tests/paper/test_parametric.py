@@ -15,7 +15,7 @@ from sharpmin.paper import minimizers, parametric
 from sharpmin.paper.parametric import Job, compute
 from sharpmin.progress import silent
 from sharpmin.runs import open_run
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 
 SPLIT = toy()
 

@@ -12,8 +12,7 @@ from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.remedies import NAMES, configurations, trials
 from sharpmin.paper.remedy_table import RemedyRow, RemedyTable, lines, markdown
 from sharpmin.remedies import SAM, Augmentation, Conservative, GhostBatchNorm, GrowingBatch, Robust, WarmUp
-from sharpmin.train_config import check
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig, check
 
 WHOLE = Budget().extent(images=50_000, epochs=20, trials=5, test=10_000)
 LARGE = TrainConfig(batch_size=5000)

@@ -11,7 +11,8 @@ from sharpmin.monitor import MEASURES, read_rows
 from sharpmin.objective import Objective
 from sharpmin.paper import minimizers, single
 from sharpmin.paper.single import Single, Watch, compute
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 from sharpmin.zoo import build
 
 SPLIT = toy()

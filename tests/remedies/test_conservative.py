@@ -10,7 +10,8 @@ from remedies.numpys import by_weights, weights_of
 from sharpmin.data import Examples
 from sharpmin.errors import UsageError
 from sharpmin.remedies import Conservative
-from sharpmin.training import TrainConfig, train, train_step
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train, train_step
 
 CURVATURE, CENTRE, START = (random(3, seed=seed).abs() + 0.5 for seed in range(3))
 

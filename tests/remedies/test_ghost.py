@@ -13,7 +13,8 @@ from sharpmin.errors import UsageError
 from sharpmin.remedies import GhostBatchNorm
 from sharpmin.remedies.ghost import check_norms, ghost_gradient
 from sharpmin.remedies.gradient import mean_gradient
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 from sharpmin.zoo import dense_block
 
 

@@ -14,7 +14,8 @@ from sharpmin.remedies import SAM
 from sharpmin.remedies.conservative import trained
 from sharpmin.remedies.gradient import mean_gradient
 from sharpmin.remedies.sam import sam_gradient
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 
 def test_on_a_quadratic_it_is_the_gradient_uphill():

@@ -11,7 +11,8 @@ from sharpmin.errors import UsageError
 from sharpmin.remedies import GrowingBatch, WarmUp
 from sharpmin.remedies.growing import grown
 from sharpmin.remedies.warm_up import warmed_up
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 
 DATA = Examples(torch.arange(40.0)[:, None] / 40, torch.arange(40) % 2)
 

@@ -13,8 +13,8 @@ from sharpmin.data import Examples, synthetic
 from sharpmin.errors import UsageError
 from sharpmin.remedies import SAM, Augmentation, Conservative, GhostBatchNorm, GrowingBatch, Robust, WarmUp
 from sharpmin.remedies.augmentation import draw, move
-from sharpmin.train_config import REMEDIES, check
-from sharpmin.training import TrainConfig, train
+from sharpmin.train_config import REMEDIES, TrainConfig, check
+from sharpmin.training import train
 from sharpmin.zoo import build, dense_block
 
 EACH = {

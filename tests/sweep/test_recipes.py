@@ -22,7 +22,7 @@ from sharpmin.sweep.trial import Trial, named
 OWN = """
 from sharpmin.paper.single import Single
 from sharpmin.sweep.trial import Trial
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 
 single = Single("F1", 3, TrainConfig(epochs=1))
 

@@ -9,7 +9,7 @@ from sharpmin.errors import UsageError
 from sharpmin.measures import sharpness
 from sharpmin.paper.single import Single
 from sharpmin.sweep.trial import Trial, named
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 from sweep.toys import SINGLE, SMALL, pair
 
 

@@ -12,7 +12,7 @@ from sharpmin.errors import RunError
 from sharpmin.remedies import SAM, GhostBatchNorm
 from sharpmin.sweep.driver import Failure
 from sharpmin.sweep.plan import plan
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 from sweep.toys import runs
 
 RECIPE = f"{Path(__file__).parent / 'toys.py'}:runs"

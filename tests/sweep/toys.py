@@ -9,7 +9,7 @@ from sharpmin.paper.parametric import Job
 from sharpmin.paper.single import Single
 from sharpmin.runs import Run
 from sharpmin.sweep.trial import Trial
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 
 SMALL = TrainConfig(batch_size=16, epochs=2)
 MEASURES = (partial(sharpness, epsilon=1e-3, iterations=2), partial(sharpness, epsilon=5e-4, iterations=2))

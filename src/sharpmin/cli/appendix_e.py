@@ -38,7 +38,7 @@ def remedies(
     from sharpmin.paper import remedy_table
     from sharpmin.paper.finished import provenance
     from sharpmin.paper.recipes import recipe as training
-    from sharpmin.training import TrainConfig
+    from sharpmin.train_config import TrainConfig
 
     left = extent(options, epochs=training(options.network).epochs)
     config = TrainConfig(precision=options.precision)

@@ -153,7 +153,7 @@ def sharpness_along(
 
 def how(options: Reproduction) -> dict[str, Any]:
     """What all trainings of a figure share, as the recipes take it."""
-    from sharpmin.training import TrainConfig
+    from sharpmin.train_config import TrainConfig
 
     return {"config": TrainConfig(precision=options.precision), "data": options.data}
 

@@ -90,7 +90,7 @@ def plot(
 def with_large_batch(job: Any, batch_size: int | None, *, examples: int) -> Any:
     """The job with its large batch: the one given, or 10% of the training set."""
     from sharpmin.paper.recipes import large_batch
-    from sharpmin.training import check
+    from sharpmin.train_config import check
 
     size = large_batch(examples) if batch_size is None else batch_size
     job = replace(job, large_batch=replace(job.large_batch, batch_size=size))

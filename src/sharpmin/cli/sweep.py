@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sharpmin.progress import Progress
     from sharpmin.sweep.driver import Failure
     from sharpmin.sweep.plan import Planned
-    from sharpmin.training import TrainConfig
+    from sharpmin.train_config import TrainConfig
 
 SHARES = Group("Workers", sort_key=1)
 PLACE = Group("Where and how", sort_key=2)

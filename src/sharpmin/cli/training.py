@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
-    from sharpmin.training import TrainConfig
+    from sharpmin.train_config import TrainConfig
 
 TRAINING = Group("Training", sort_key=1)
 PLACE = Group("Where and how", sort_key=4)
@@ -70,7 +70,7 @@ class Options:
 def config(options: Options, *, batch_size: int, optimizer: str = "adam", **others: Any) -> "TrainConfig":
     """How a training of that batch size goes; `others` are fields of TrainConfig."""
     from sharpmin.paper.recipes import recipe
-    from sharpmin.training import TrainConfig
+    from sharpmin.train_config import TrainConfig
 
     usual = 200 if options.until_converged else recipe(options.network).epochs
     return TrainConfig(

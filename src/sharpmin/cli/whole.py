@@ -211,7 +211,7 @@ def most(options: Reproduction) -> "Extent":
 def runs_of(options: Reproduction, left: "Extent") -> "list[Trial]":
     """The pairs of a network."""
     from sharpmin.sweep.recipes import trials
-    from sharpmin.training import TrainConfig
+    from sharpmin.train_config import TrainConfig
 
     return trials(options.network, left, config=TrainConfig(precision=options.precision), data=options.data)
 

@@ -1,7 +1,7 @@
 """Mean and variance over a batch whose examples are spread over several processes, to be differentiated.
 
 Every process is given the moments of every share, and merges them as if they were of blocks of its own
-(`sharpmin.blocked.merge`). In the forward pass that is an all-gather of 2 C + 1 numbers. In the backward pass f is the
+(`sharpmin.moments.merge`). In the forward pass that is an all-gather of 2 C + 1 numbers. In the backward pass f is the
 sum of all processes' losses, each of which depends on everybody's moments m_r:
 
     df / dm_r = sum_s d loss_s / dm_r,
@@ -32,7 +32,7 @@ class Gathered(torch.autograd.Function):
 
 
 def of_every_share(group: Group, count: int, mean: Tensor, var: Tensor) -> list[tuple[int, int, Tensor, Tensor]]:
-    """Count, 1, mean [C] and variance [C] of every process's share, by rank, as `sharpmin.blocked.merge` takes them.
+    """Count, 1, mean [C] and variance [C] of every process's share, by rank, as `sharpmin.moments.merge` takes them.
 
     Args:
         group: the processes.

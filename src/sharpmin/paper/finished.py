@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sharpmin.errors import RunError
+from sharpmin.history import Epoch
 from sharpmin.measures.sharpness import still_climbing
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.iterates import SOLUTION, point_of
@@ -13,7 +14,6 @@ from sharpmin.runs import Run, read_json
 from sharpmin.sweep.measuring import evaluation, kept_row
 from sharpmin.sweep.plan import Planned
 from sharpmin.sweep.trial import Measure, named
-from sharpmin.training import Epoch
 
 
 def training(run: Planned) -> Single:

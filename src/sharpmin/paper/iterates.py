@@ -16,9 +16,10 @@ from typing import Any
 from torch import nn
 
 from sharpmin.data import Split
+from sharpmin.history import State
 from sharpmin.paper.minimizers import solve
 from sharpmin.runs import CHECKPOINT, Run
-from sharpmin.training import State, TrainConfig
+from sharpmin.train_config import TrainConfig
 
 START, SOLUTION, REPLAY = "x0", "solution", "replay"
 

@@ -12,9 +12,11 @@ from torch import nn
 from sharpmin.data import Split
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
+from sharpmin.history import State
 from sharpmin.progress import Progress
 from sharpmin.runs import Run
-from sharpmin.training import State, TrainConfig, train
+from sharpmin.train_config import TrainConfig
+from sharpmin.training import train
 from sharpmin.weights import layout
 
 

@@ -23,13 +23,14 @@ from sharpmin.data import Split
 from sharpmin.data.record import described
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
+from sharpmin.history import Epoch, State
 from sharpmin.landscape.paths import Kind, Path, between_ends, check_kind, default_alphas
 from sharpmin.memory import check_fits, memory_on
 from sharpmin.objective import DEFAULT_BATCH, Objective
 from sharpmin.paper.minimizers import solve
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, open_run, read_json, write_json
-from sharpmin.training import Epoch, State, TrainConfig
+from sharpmin.train_config import TrainConfig
 from sharpmin.weights import layout
 from sharpmin.zoo import build
 

@@ -27,7 +27,7 @@ from sharpmin.paper.single import Single
 from sharpmin.remedies import SAM, Augmentation, Conservative, GhostBatchNorm, GrowingBatch, Robust, WarmUp
 from sharpmin.sweep.plan import Planned
 from sharpmin.sweep.trial import Trial
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 from sharpmin.zoo import default_interface
 
 SMALL, LARGE = "small batch", "large batch"

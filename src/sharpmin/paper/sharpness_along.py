@@ -16,7 +16,7 @@ from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.single import Single
 from sharpmin.sweep.plan import Planned
 from sharpmin.sweep.trial import Trial
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 
 
 def trials(

@@ -22,6 +22,7 @@ from sharpmin.data import Split, subset
 from sharpmin.data.record import described
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
+from sharpmin.history import State
 from sharpmin.memory import check_fits, memory_on
 from sharpmin.monitor import Monitor
 from sharpmin.monitor.monitor import check as check_rhythm
@@ -31,7 +32,7 @@ from sharpmin.paper.iterates import SOLUTION, START, file_of, solve_keeping
 from sharpmin.paper.parametric import FORMAT
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, open_run
-from sharpmin.training import State, TrainConfig, check
+from sharpmin.train_config import TrainConfig, check
 from sharpmin.zoo import build
 
 CURVATURE = "curvature.jsonl"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sharpmin.history import Epoch
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, figure_of
-from sharpmin.training import Epoch
 
 COLOURS = {"SB": LOSS_COLOUR, "LB": ACCURACY_COLOUR}
 

@@ -12,7 +12,8 @@ product rule from sums over the blocks: of R{z}, (z - m) R{z}, R{dy}, r (z - m) 
 import torch
 from torch import Tensor
 
-from sharpmin.blocked import BatchNorm, Moments, merge
+from sharpmin.blocked import BatchNorm
+from sharpmin.moments import Moments, merge
 from sharpmin.products.steps import Named, Sums, add
 
 

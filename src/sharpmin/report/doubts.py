@@ -6,11 +6,11 @@ from dataclasses import fields
 from typing import Any
 
 from sharpmin.comparison import LOSSES, SLOPE
+from sharpmin.history import Epoch, has_converged
 from sharpmin.measures.sharpness import still_climbing
 from sharpmin.report.evidence import over_trials
 from sharpmin.report.spread import number
 from sharpmin.report.story import REGIMES, Story, Trial
-from sharpmin.training import Epoch, has_converged
 
 FEWEST = 3  # trials that a standard deviation takes at least
 

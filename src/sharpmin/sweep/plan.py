@@ -17,7 +17,7 @@ from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, place
 from sharpmin.sweep.measuring import evaluation, is_kept, points
 from sharpmin.sweep.trial import Trial
-from sharpmin.training import check
+from sharpmin.train_config import check
 
 State = Literal["complete", "begun", "to do"]
 

@@ -21,7 +21,7 @@ from sharpmin.paper.single import Single
 from sharpmin.paper.tables import SPACES
 from sharpmin.sweep.trial import Measure, Trial
 from sharpmin.tasks import call
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 
 TRIALS = 5
 MOST_EPOCHS = 200

@@ -11,7 +11,7 @@ from sharpmin.objective import Objective
 from sharpmin.paper.parametric import Job
 from sharpmin.paper.recipes import recipe
 from sharpmin.paper.single import Single
-from sharpmin.training import TrainConfig
+from sharpmin.train_config import TrainConfig
 
 Measure = Callable[[Objective], Any]
 
