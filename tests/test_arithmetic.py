@@ -26,6 +26,7 @@ def test_the_switches_of_a_gpu(precision, products):
     assert switches() == before
 
 
+@pytest.mark.filterwarnings("ignore:Please use the new API:UserWarning")  # of PyTorch 2.9, where it is read
 def test_they_come_back_after_an_error_too():
     before = switches()
     with pytest.raises(ZeroDivisionError), matrix_unit("float32", CUDA):

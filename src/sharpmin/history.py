@@ -71,3 +71,14 @@ def has_converged(
 def ended(config: TrainConfig, history: tuple[Epoch, ...]) -> bool:
     """Whether to stop before the last epoch."""
     return config.until_converged and has_converged(history, patience=config.patience)
+
+
+def epochs_in_words(*counts: int) -> str:
+    """How many.
+
+    Example:
+        >>> epochs_in_words(1), epochs_in_words(20), epochs_in_words(20, 1)
+        ('1 epoch', '20 epochs', '20 and 1 epochs')
+
+    """
+    return f"{' and '.join(map(str, counts))} epoch{'' if counts == (1,) else 's'}"

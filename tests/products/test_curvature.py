@@ -276,7 +276,9 @@ def test_an_unused_weight_has_only_zeros():
     f = Objective(problem.model, problem.data, loss=half_square)
     expected = np.diag([1.0, 1.0, 1.0, 0.0, 0.0])
     for method in (*EXACT, "finite-differences"):
-        np.testing.assert_allclose(dense(Curvature(f, method=method)), expected, atol=1e-8)
+        found = dense(Curvature(f, method=method))
+        assert not found.requires_grad
+        np.testing.assert_allclose(found, expected, atol=1e-8)
     assert not (Curvature(f, layers=["unused"]) @ torch.ones(2, dtype=F64)).any()
 
 

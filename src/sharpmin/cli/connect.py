@@ -204,6 +204,8 @@ def table(train: "Curve", test: "Curve | None") -> Any:
     """A row a data set and way, with the policy and what the curve took."""
     from rich.table import Table
 
+    from sharpmin.history import epochs_in_words
+
     columns = ("", "", "BatchNorm", "f(a)", "f(b)", "barrier", "at", "above higher end", "error barrier")
     shown = Table(*columns, box=None)
     for label, curve in (("data", train), ("test data", test)):
@@ -214,7 +216,7 @@ def table(train: "Curve", test: "Curve | None") -> Any:
             error = "-" if barrier.error_height is None else f"{barrier.error_height:.2%}"
             place = (f"{barrier.alpha:.3f}", f"{barrier.above_higher_end:.4g}", error)
             shown.add_row(label, way, curve.batch_norm, *losses, *place)
-    trained = f"{train.config.epochs} epochs of {train.config.solver}, {train.seconds:.0f} s"
+    trained = f"{epochs_in_words(train.config.epochs)} of {train.config.solver}, {train.seconds:.0f} s"
     shown.caption = f"the {train.config.kind} was trained with BatchNorm: {train.training_batch_norm}, {trained}"
     shown.caption_justify = "left"
     return shown

@@ -111,6 +111,7 @@ def memory_lines(network: str, found: "Forecast") -> list[str]:
 
 def time_lines(found: "Forecast", *, epochs: int, threads: int) -> list[str]:
     """Time, and how it was found."""
+    from sharpmin.history import epochs_in_words
     from sharpmin.machine import others_in_words
     from sharpmin.runtime import available_processors
 
@@ -119,7 +120,7 @@ def time_lines(found: "Forecast", *, epochs: int, threads: int) -> list[str]:
         f"time on {threads} threads, predicted",
         f"  step   {spread(found.step)}",
         f"  epoch  {spread(found.epoch)}, {found.steps} steps",
-        f"  all    {spread(found.epoch.times(epochs))}, {epochs} epochs, without the tests after each",
+        f"  all    {spread(found.epoch.times(epochs))}, {epochs_in_words(epochs)}, without the tests after each",
         f"from steps of {few} and {more} examples in turn, n = {found.step.n}, and a line through both; "
         "in brackets the rounds' range",
     ]

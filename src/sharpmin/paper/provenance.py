@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sharpmin.data.record import titled
+from sharpmin.history import epochs_in_words
 
 Row = dict[str, Any]
 
@@ -47,7 +48,7 @@ class Provenance:
     @property
     def title(self) -> str:
         """Network, data, epochs and the number of trials."""
-        return f"{self.network} on {titled(self.data)}, {self.epochs} epochs, n = {len(self.seeds)}"
+        return f"{self.network} on {titled(self.data)}, {epochs_in_words(self.epochs)}, n = {len(self.seeds)}"
 
     @property
     def note(self) -> str:

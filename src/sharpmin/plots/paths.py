@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sharpmin.data.record import titled
+from sharpmin.history import epochs_in_words
 from sharpmin.landscape.paths import Path
 from sharpmin.paper.parametric import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
@@ -140,6 +141,6 @@ def title(plot: ParametricPlot) -> str:
     """Network, data and whatever makes this less than the whole job."""
     sizes = {"training": plot.job.train_size, "test": plot.job.test_size}
     subset = "".join(f", {size} {part} examples" for part, size in sizes.items() if size)
-    epochs = f"{plot.final['small_batch'].epoch} and {plot.final['large_batch'].epoch} epochs"
+    epochs = epochs_in_words(plot.final["small_batch"].epoch, plot.final["large_batch"].epoch)
     arc = ", curved path" if plot.job.path == "arc" else ""
     return f"{plot.job.network} on {titled(plot.data)}{subset}, {epochs}{arc}"

@@ -193,7 +193,7 @@ class Curvature:
         by_autograd = BY_AUTOGRAD.get((self.matrix, method))
         total, examples = None, 0
         for share in self._taped(v) if by_autograd is None else self._each(by_autograd, v):
-            one = torch.cat([part.reshape(-1).to(self.dtype) for part in share.sums])
+            one = torch.cat([part.detach().reshape(-1).to(self.dtype) for part in share.sums])
             total = one if total is None else total.add_(one)
             examples += share.examples
         return torch.zeros(self.size, dtype=self.dtype, device=self.device) if total is None else total, examples

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpmin.errors import RunError, UsageError
+from sharpmin.history import epochs_in_words
 from sharpmin.report.story import REGIMES, Connection, Curve, Lines, Plane, Row, Story, Trial
 from sharpmin.runs import read_json, readable
 from sharpmin.subjects import labels
@@ -279,5 +280,5 @@ def of_connection(content: Row) -> Iterator[Connection]:
             accuracies=found["accuracies"],
             line_losses=line["losses"],
             line_accuracies=line["accuracies"],
-            note=f"{config['epochs']} epochs of {config['solver']}; {policies}.",
+            note=f"{epochs_in_words(config['epochs'])} of {config['solver']}; {policies}.",
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sharpmin.data.record import titled
 from sharpmin.errors import RunError
+from sharpmin.history import epochs_in_words
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.remedy_table import COLUMNS, RemedyRow, RemedyTable, lines
 from sharpmin.report.blocks import Numbers, Picture, Table
@@ -51,4 +52,4 @@ def remedies(raw: Row) -> Table:
 def made_from(raw: Row) -> str:
     """On what, by how many trials and which command."""
     made = raw["provenance"]
-    return f"{titled(made['data'])}, {made['epochs']} epochs, n = {len(made['seeds'])}. By {made['command']}"
+    return f"{titled(made['data'])}, {epochs_in_words(made['epochs'])}, n = {len(made['seeds'])}. By {made['command']}"

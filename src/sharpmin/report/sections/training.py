@@ -1,5 +1,6 @@
 """The history of training: loss and accuracy after each epoch."""
 
+from sharpmin.history import epochs_in_words
 from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Figure, Key, Numbers, Section, rows_of
 from sharpmin.report.chart import Series, chart
@@ -47,12 +48,11 @@ def figure(story: Story, point: str) -> Figure:
             chart(series, x=across, y=around(up, values), describes=described(point, quantity, trials), height=270)
         )
     raw = tuple((name, *row) for name, rows in trials for row in rows_of(rows, (*EPOCH, "seconds")))
-    epochs = ", ".join(str(len(rows)) for _, rows in trials)
     return Figure(
         named(story, point),
         tuple(drawings),
         tuple(Key(label, f"{look(story, point)} {part}") for part, label in PARTS.items()),
-        f"{epochs} epochs ({', '.join(name for name, _ in trials)}).",
+        "; ".join(f"{name}: {epochs_in_words(len(rows))}" for name, rows in trials) + ".",
         Numbers(f"training-{point}", ("trial", *EPOCH, "seconds"), raw),
     )
 
