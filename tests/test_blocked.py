@@ -1,13 +1,16 @@
 """Blocked against the plain network: the same function and the same gradient."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cases import F64, deep, random, shallow
+from cases import F64, deep, examples, random, shallow
 from sharpmin.blocked import Blocked, can_block
+from sharpmin.objective import Objective
 from sharpmin.zoo import build
 
 
@@ -109,6 +112,27 @@ NORM = nn.BatchNorm1d(4, track_running_stats=False)
 )
 def test_what_cannot_be_blocked_is_refused(model):
     assert not can_block(model)
+
+
+@pytest.mark.parametrize("place", [None, 2], ids=["the model", "a layer"])
+@pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward", "full_backward_pre"])
+def test_what_somebody_watches_is_called_layer_by_layer(place, kind):
+    model = shallow()
+    watched = model if place is None else model[place]
+    handle = getattr(watched, f"register_{kind}_hook")(lambda *_: None)
+    assert not can_block(model)
+    handle.remove()
+    assert can_block(model)
+
+
+def test_a_hook_that_changes_what_goes_through_is_part_of_f():
+    """Logits that a hook sets to 0 give log(classes), whatever the weights."""
+    model, data = shallow(), examples(6, 2, 8, 8)
+    model.register_forward_hook(lambda module, inputs, output: output * 0)
+    f = Objective(model, data)
+    value, gradient = f.value_and_grad(f.theta)
+    assert value == f.value(f.theta) == pytest.approx(math.log(3), rel=1e-15)
+    assert not gradient.any()
 
 
 @pytest.mark.parametrize("name", ["F1", "C1", "C2"])

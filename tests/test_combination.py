@@ -146,6 +146,18 @@ def test_networks_that_do_not_begin_so_or_that_somebody_watches_are_left_alone()
     assert dense_first(model) == 1
 
 
+@pytest.mark.parametrize("again", ["tied", "the same layer"])
+def test_a_first_layer_whose_weights_are_used_again_is_left_where_it_is(again):
+    layers = [nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 3)]
+    if again == "tied":
+        layers[2].weight = layers[0].weight
+    else:
+        layers[2] = layers[0]
+    f = Objective(nn.Sequential(*layers).double(), data.Examples(normal(50, 6), torch.arange(50) % 3))
+    made = points(f)
+    assert f.measure_many(made) == tuple(f.measure(point.theta) for point in made)
+
+
 def test_groups_of_points_share_the_first_layer_and_each_comes_when_it_is_finished(monkeypatch):
     f = Objective(dense(norm=True), examples(), batch_norm="batch", batch_size=20)
     made = points(f)

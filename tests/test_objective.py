@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from cases import (
     F64,
@@ -574,3 +575,66 @@ def test_however_cut_frozen_or_tied_f_is_the_same_mean_and_its_gradient_its_slop
     steps = 1e-5 * np.eye(len(theta))
     slopes = [(exact(theta + step) - exact(theta - step)) / 2e-5 for step in steps]
     np.testing.assert_allclose(gradient.double(), slopes, rtol=1e-6, atol=max(1e-8, rounding))
+
+
+class Again(nn.Module):
+    """A network that computes its first half again in the backward pass."""
+
+    def __init__(self, again):
+        super().__init__()
+        self.first, self.last = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh()), nn.Linear(5, 3)
+        self.again = again
+
+    def forward(self, x):
+        return self.last(checkpoint(self.first, x, use_reentrant=False) if self.again else self.first(x))
+
+
+@pytest.mark.parametrize("batch_norm", ["running", "batch"])
+def test_activations_computed_again_in_the_backward_pass_are_those_of_theta(batch_norm):
+    plain, again = (scrambled(Again(flag), torch.float64) for flag in (False, True))
+    f, g = (Objective(model, examples(10, 4), batch_norm=batch_norm, batch_size=4) for model in (plain, again))
+    before = copy.deepcopy(again.state_dict())
+    theta = f.theta + random(f.layout.size, seed=5)
+    assert f.value_and_grad(theta)[0] == g.value_and_grad(theta)[0]
+    torch.testing.assert_close(f.value_and_grad(theta)[1], g.value_and_grad(theta)[1], rtol=1e-12, atol=1e-14)
+    assert same_bits(before, again.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_transformer_has_one_value_with_a_gradient_and_without():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2).double()
+    padding = torch.arange(5) > torch.tensor([[1], [2], [4]])
+    batches = [(random(3, 5, 8), padding)]
+    f = Objective(encoder, batches, loss=lambda model, b: model(b[0], src_key_padding_mask=b[1]).square().mean((1, 2)))
+    assert f.value(f.theta) == pytest.approx(f.value_and_grad(f.theta)[0], rel=1e-12)
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_the_callers_autocast_is_not_f_s():
+    f = Objective(softmax_regression(dtype=torch.float32).model, examples(23, 4, dtype=torch.float32))
+    value, gradient = f.value_and_grad(f.theta)
+    with torch.autocast("cpu", torch.bfloat16):
+        again, slope = f.value_and_grad(f.theta)
+    assert again == value
+    assert torch.equal(slope, gradient)
+
+
+def test_a_loss_may_write_to_its_batch():
+    model, batches = nn.Linear(4, 3).double(), [(random(5, 4), torch.arange(5) % 3)]
+    f = Objective(model, batches, loss=lambda model, b: F.cross_entropy(model(b[0].mul_(2)), b[1], reduction="none"))
+    assert f.value(f.theta) == f.value(f.theta)
+    assert torch.equal(batches[0][0], random(5, 4))
+
+
+def test_complex_weights_are_refused():
+    with pytest.raises(UsageError, match="weight, bias: complex weights"):
+        Objective(nn.Linear(4, 3, dtype=torch.complex64), examples(5, 4))
+
+
+def test_an_embedding_that_rewrites_its_weights_is_refused():
+    embedding = nn.Embedding(5, 3, max_norm=1.0)
+    with pytest.raises(UsageError, match="embedding '0' has max_norm=1 and rewrites its weights"):
+        Objective(nn.Sequential(embedding), [])
+    embedding.max_norm = None
+    assert Objective(nn.Sequential(embedding), []).layout.size == 15

@@ -1,11 +1,13 @@
 """Whatever is measured, and however it ends, the caller's model and PyTorch's state are as they were, bit for bit."""
 
 import copy
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from cases import examples, same_bits
 from sharpmin.alignment import align
@@ -101,3 +103,15 @@ def test_everything_comes_back(name, batch_norm, fails_at):
     assert same_bits(tensors, model.state_dict())
     assert [p.data_ptr() for p in model.parameters()] == addresses
     assert not model._forward_hooks
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_weight_that_a_hook_makes_comes_back(fails):
+    model = nn.Sequential(nn.Linear(4, 3))
+    prune.l1_unstructured(model[0], "weight", amount=0.5)
+    made = model[0].weight
+    targets = torch.full((5,), 7) if fails else torch.arange(5) % 3  # there is no class 7
+    f = Objective(model, [(torch.ones(5, 4), targets)])
+    with pytest.raises(IndexError) if fails else nullcontext():
+        f.value_and_grad(f.theta + 1)
+    assert model[0].weight is made

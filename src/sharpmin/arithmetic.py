@@ -9,7 +9,7 @@ Weights, sums over examples and what lies between the layers stay in float32.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, get_args
 
 import torch
@@ -30,7 +30,7 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 @contextmanager
 def matrix_unit(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Around forward and backward passes on a GPU: TF32 where it is asked for, and else not.
+    """Around forward and backward passes: without the caller's autocast, and TF32 on a GPU where it is asked for.
 
     Example:
         >>> before = torch.backends.cudnn.conv.fp32_precision
@@ -41,9 +41,13 @@ def matrix_unit(precision: Precision, device: torch.device) -> Iterator[None]:
         True
 
     """
-    if device.type != "cuda":
+    with torch.autocast(device.type, enabled=False), tf32(precision) if device.type == "cuda" else nullcontext():
         yield
-        return
+
+
+@contextmanager
+def tf32(precision: Precision) -> Iterator[None]:
+    """The switches of a GPU's matrix unit, which come back as they were."""
     backends: Any = torch.backends
     switches = backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul
     before = [switch.fp32_precision for switch in switches]
@@ -58,6 +62,22 @@ def matrix_unit(precision: Precision, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def forward_pass(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Around a forward pass: the same, and autocast to bfloat16 where that is asked for."""
-    with matrix_unit(precision, device), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    """Around a forward pass: the same, autocast to bfloat16 where that is asked for, and one path for all."""
+    to_bfloat16 = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    with matrix_unit(precision, device), to_bfloat16, one_path():
         yield
+
+
+@contextmanager
+def one_path() -> Iterator[None]:
+    """The same numbers without a gradient as with one.
+
+    PyTorch's transformer layers would take a fast path without one, in which the outputs at padded positions are 0.
+    """
+    mha = torch.backends.mha
+    before = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        mha.set_fastpath_enabled(before)

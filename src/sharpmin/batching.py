@@ -44,7 +44,7 @@ def batches(
     channels_last: bool = False,
     turns: slice = slice(None),
 ) -> Iterator[Any]:
-    """Give a pair's batches of `batch_size` (5000 where it is None), or an iterable's own, on the device.
+    """Give a pair's batches of `batch_size` (5000 where it is None), or copies of an iterable's own, on the device.
 
     Args:
         data: two tensors, or an iterable that can be read again.
@@ -58,7 +58,7 @@ def batches(
     if not isinstance(data, Pair):
         with same_order(data):
             for batch in islice(data, turns.start, None, turns.step):
-                yield moved(batch, device, dtype)
+                yield moved(batch, device, dtype, copied=True)
         return
     size = batch_size or DEFAULT_BATCH
     for start in range(0, len(data.inputs), size)[turns]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sharpmin.errors import UsageError
@@ -73,11 +73,19 @@ def estimating(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def same_flags(model: nn.Module) -> Iterator[None]:
-    """Give every module's flags back as they were, even after an exception."""
-    kept = [(m, {flag: getattr(m, flag) for flag in FLAGS if hasattr(m, flag)}) for m in model.modules()]
+    """Give every module's flags back as they were, even after an exception, and the tensors that its hooks made.
+
+    (Pruning, and weight normalisation of the old kind, compute a weight before each call and leave it in the module.)
+    """
+    kept = [(m, {flag: getattr(m, flag) for flag in FLAGS if hasattr(m, flag)} | made(m)) for m in model.modules()]
     try:
         yield
     finally:
         for module, flags in kept:
             for flag, value in flags.items():
                 setattr(module, flag, value)
+
+
+def made(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors that hooks may have put into the module, which are neither weights nor buffers."""
+    return {n: t for n, t in vars(module).items() if isinstance(t, Tensor)} if module._forward_pre_hooks else {}

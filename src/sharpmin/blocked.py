@@ -35,6 +35,7 @@ from torch.nn import functional as F
 from sharpmin.checkpointing import KEEPS, Keep, StageMemory, as_it_is, choose, keeping
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.held import LiveBytes, SavedBytes
+from sharpmin.hooks import hooked
 from sharpmin.moments import Moments, Normalise, Part, merge_all
 from sharpmin.runtime import available_memory
 from sharpmin.winograd import Winograd, gains
@@ -58,8 +59,9 @@ class Stage:
 
 
 def can_block(model: nn.Module) -> bool:
-    """Whether `model` is a flat chain of per-example layers and BatchNorms without running statistics."""
-    if type(model) is not nn.Sequential:  # a subclass may do something else, and so may one of a layer
+    """Whether `model` is a flat chain of per-example layers and BatchNorms without running statistics, and no hooks."""
+    # a subclass may do something else, and so may one of a layer
+    if type(model) is not nn.Sequential or any(map(hooked, (model, *model))):
         return False
     norms = [layer for layer in model if type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d)]
     return (

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sharpmin.hooks import hooked
+
 
 @dataclass(frozen=True, eq=False)
 class Combination:
@@ -42,6 +44,8 @@ class Combination:
 def dense_first(model: nn.Module) -> int | None:
     """The place of a dense layer that only flattening may come before; None where the model does not begin so.
 
+    Nor where its weights are used a second time: the rest of the network is computed without them.
+
     Example:
         >>> dense_first(nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU()))
         1
@@ -53,13 +57,14 @@ def dense_first(model: nn.Module) -> int | None:
         if hooked(layer) or type(layer) not in (nn.Flatten, nn.Identity, nn.Linear):
             return None
         if type(layer) is nn.Linear:
-            return place
+            return place if alone(layer, model) else None
     return None
 
 
-def hooked(module: nn.Module) -> bool:
-    """Whether somebody wants to be told when the module is called."""
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+def alone(layer: nn.Module, model: nn.Module) -> bool:
+    """Whether the layer's weights are used nowhere else in the model: neither tied nor of a layer that comes twice."""
+    own = set(layer.parameters())
+    return sum(weight in own for _, weight in model.named_parameters(remove_duplicate=False)) == len(own)
 
 
 class FirstLayer:

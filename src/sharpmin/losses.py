@@ -30,14 +30,19 @@ class Sum(NamedTuple):
     hits: Tensor | None
 
 
+IGNORED = -100  # the target of what is no example
+
 Loss = Callable[[nn.Module, Any], "Scored | Tensor | tuple[Tensor, int]"]
 
 
 def classification(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
-    """Cross-entropy of the logits `model(inputs)` against integer targets, and the hits.
+    """Cross-entropy of the logits `model(inputs)` against the targets, and the hits.
 
-    It is taken in float64, whatever the logits are in: in float32 1 - p is rounded to 6e-8, which near an interpolating
-    minimizer is all there is of the loss and of its slope.
+    Targets are classes [B], of which those at -100 are no examples, as in `torch.nn.functional.cross_entropy`; or
+    probabilities [B, classes], where the most probable class is the one to hit.
+
+    The loss is taken in float64, whatever the logits are in: in float32 1 - p is rounded to 6e-8, which near an
+    interpolating minimizer is all there is of the loss and of its slope.
 
     Example:
         >>> batch = torch.zeros(2, 4), torch.tensor([0, 2])
@@ -45,23 +50,60 @@ def classification(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
         torch.Size([2])
 
     """
+    scored, counted = unmasked(model, batch), counting(batch[1])
+    return scored if bool(counted.all()) else Scored(*(each[counted] for each in scored))
+
+
+def unmasked(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
+    """The same of targets that all count: without a branch on numbers, so that `torch.func.vmap` can take it."""
     inputs, targets = batch
     logits = model(inputs).double()
+    if targets.is_floating_point():
+        losses = F.cross_entropy(logits, targets.double(), reduction="none")
+        return Scored(losses, logits.argmax(1) == targets.argmax(1))
     return Scored(F.cross_entropy(logits, targets, reduction="none"), logits.argmax(1) == targets)
+
+
+def counting(targets: Tensor) -> Tensor:
+    """Which of the targets [B, ...] are those of examples."""
+    return torch.ones(len(targets), dtype=torch.bool) if targets.is_floating_point() else targets != IGNORED
 
 
 def summed(scored: "Scored | Tensor | tuple[Tensor, int]") -> Sum:
     """Sum a batch's per-example losses in float64 and count them."""
-    if isinstance(scored, tuple) and not isinstance(scored, Scored):
-        total, count = scored
-        return Sum(total.double(), int(count), None)
-    losses, hits = scored if isinstance(scored, Scored) else (scored, None)
-    if losses.dim() != 1:
+    if isinstance(scored, Tensor | Scored):
+        losses, hits = scored if isinstance(scored, Scored) else (scored, None)
+        if losses.dim() != 1:
+            raise UsageError(
+                f"the loss function returned shape {list(losses.shape)}: return one loss per example [B], "
+                "or (sum, count); with a mean, a ragged last batch would weigh too much"
+            )
+        return Sum(losses.sum(dtype=torch.float64), len(losses), None if hits is None else hits.sum())
+    if not (isinstance(scored, tuple) and len(scored) == 2 and isinstance(scored[0], Tensor) and not scored[0].dim()):
         raise UsageError(
-            f"the loss function returned shape {list(losses.shape)}: return one loss per example [B], "
-            "or (sum, count); with a mean, a ragged last batch would weigh too much"
+            f"the loss function returned {in_words(scored)}: return one loss per example [B], (sum, count) with a sum "
+            "that is one number, or Scored(losses, hits)"
         )
-    return Sum(losses.sum(dtype=torch.float64), len(losses), None if hits is None else hits.sum())
+    return Sum(scored[0].double(), whole(scored[1]), None)
+
+
+def whole(count: "Tensor | int") -> int:
+    """The examples that a loss function counted."""
+    if isinstance(count, Tensor) and count.numel() != 1:
+        raise UsageError(f"the loss function returned (sum, count) with a count of shape {list(count.shape)}: give one")
+    if not (float(count).is_integer() and count >= 0):
+        raise UsageError(
+            f"the loss function counted {float(count):g} examples, which is no number of examples; for a weighted mean "
+            "return the weighted losses [B], the weights divided by their mean over the data"
+        )
+    return int(count)
+
+
+def in_words(returned: object) -> str:
+    """What a loss function returned, by its types."""
+    if isinstance(returned, tuple):
+        return f"({', '.join(map(in_words, returned))})"
+    return f"a tensor {list(returned.shape)}" if isinstance(returned, Tensor) else type(returned).__name__
 
 
 def on_host(found: Sum) -> Sum:

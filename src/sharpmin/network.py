@@ -5,7 +5,7 @@ handed in as copies where it could be written to, and everything lies on one dev
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from sharpmin.blocked import BLOCK, Blocked, can_block
 from sharpmin.combination import AfterFirst, FirstLayer, dense_first
 from sharpmin.errors import UsageError
 from sharpmin.runtime import resolve_device
+
+Found = TypeVar("Found")
 
 WHOLE = 2**31  # examples in a block: more than any batch has
 KEPT = 2**29  # bytes of a first layer's outputs kept, 8 for a number
@@ -31,7 +33,7 @@ class Swapped(nn.Module):
         """Call the network with the tensors given."""
         return functional_call(*self._held, args, kwargs)
 
-    def lend(self, use: Callable[[nn.Module, Any], Any], batch: Any) -> Any:
+    def lend(self, use: Callable[[nn.Module, Any], Found], batch: Any) -> Found:
         """`use(network, batch)` while the network itself holds the tensors: attributes and methods work as well."""
         network, tensors = self._held
         return functional_call(Borrower(network, use), {f"network.{n}": t for n, t in tensors.items()}, (batch,))
@@ -65,12 +67,15 @@ class Host:
         dense: the place of its first layer where that is a dense one.
 
     Raises:
-        UsageError: the model is spread over several devices, or on none, or on one that cannot be used.
+        UsageError: the model is spread over several devices, or on none, or on one that cannot be used; it has complex
+            weights, or an embedding that rewrites its own.
 
     """
 
     def __init__(self, model: nn.Module, device: torch.device | str | None) -> None:
         self.model = unwrapped(model)
+        check_real(self.model)
+        check_not_written(self.model)
         home = only_device(self.model)
         self.device = resolve_device(str(home if device is None else device))
         narrow = any(is_narrow(p) for p in self.model.parameters())
@@ -158,6 +163,25 @@ def unwrapped(model: nn.Module) -> nn.Module:
             model = inner
         else:
             return model
+
+
+def check_real(model: nn.Module) -> None:
+    """Raise a UsageError where a weight is complex: theta is a vector of real numbers."""
+    if names := [name for name, weight in model.named_parameters() if weight.is_complex()]:
+        raise UsageError(
+            f"{', '.join(names)}: complex weights; hold their real and imaginary parts (torch.view_as_real), of which "
+            "theta can be made"
+        )
+
+
+def check_not_written(model: nn.Module) -> None:
+    """Raise a UsageError where a call rewrites the weights, so that f would be a function of other ones."""
+    for name, module in model.named_modules():
+        if getattr(module, "max_norm", None) is not None and isinstance(module, nn.Embedding | nn.EmbeddingBag):
+            raise UsageError(
+                f"the embedding {name!r} has max_norm={module.max_norm:g} and rewrites its weights when it is called: "
+                "set its max_norm to None to measure it (rows that training has used are within the norm already)"
+            )
 
 
 def only_device(model: nn.Module) -> torch.device:

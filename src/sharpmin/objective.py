@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from itertools import chain, islice, product, repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, nor
 from sharpmin.combination import Combination, First, FirstLayer, FirstLayers
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
-from sharpmin.losses import Loss, Scored, Sum, check_depends, classification, on_host, summed
+from sharpmin.losses import Loss, Scored, Sum, check_depends, classification, counting, on_host, summed, unmasked
 from sharpmin.measurement import Measurement, Tally
 from sharpmin.network import Host, Swapped
 from sharpmin.passes import Turn, turns
@@ -39,6 +39,7 @@ from sharpmin.weights import layout
 __all__ = ["DEFAULT_BATCH", "Measurement", "Objective", "Precision", "Scored", "Sum", "classification"]
 
 Buffers = Mapping[str, Tensor]
+Found = TypeVar("Found")
 MEMORY = 2**31  # bytes of weight vectors held together
 HELD = 2**29  # bytes of inputs whose batches are held from one group of thetas to the next
 
@@ -55,7 +56,7 @@ class Objective:
         data: an object with tensors `inputs` and `targets` ([N, ...] each), or any re-iterable of batches of any
             type (tuples, dicts, dataclasses).
         loss: `loss(model, batch)` gives per-example losses [B], or (sum, count), or `Scored`; by default
-            cross-entropy on (input, target). It must call the model that it is given.
+            cross-entropy on (input, target), without targets of -100. It must call the model that it is given.
         batch_norm: "running" (as stored, the default), "batch" (of the evaluation batch), or "recalibrate" (estimated
             anew at every theta); see `sharpmin.batchnorm`.
         batch_size: examples per evaluation batch for tensor data; by default the whole set up to 5000. With
@@ -104,7 +105,8 @@ class Objective:
         self.layout = layout(self.model, parameters=parameters)
         self.data = data
         self.calibration = data if calibration is None else calibration
-        self.loss, self.group = loss, group
+        every = loss is classification and isinstance(data, Pair) and bool(counting(data.targets).all())
+        self.loss, self.group = unmasked if every else loss, group
         self.batch_norm: Policy = batch_norm or "running"
         self.undecided = batch_norm is None and bool(norms(self.model))
         self.batch_size = check_batch_size(data, batch_size)
@@ -212,13 +214,29 @@ class Objective:
         random = RandomStream(self.device)
         network = self.at(pieces)
         for batch in random.through(self.batches(own=own)):
-            with torch.enable_grad(), random, self.arithmetic():
-                found = self.score(network, batch)
-                check_depends(found.total)
-                shares = torch.autograd.grad(
-                    found.total, list(pieces.values()), allow_unused=True, materialize_grads=True
-                )
-            yield found._replace(total=found.total.detach()), torch.cat([share.reshape(-1) for share in shares])
+            with random:
+                found = self.gradient(network, list(pieces.values()), batch)
+            yield found
+
+    @torch.enable_grad()
+    def gradient(self, network: Swapped, pieces: Sequence[Tensor], batch: Any) -> tuple[Sum, Tensor]:
+        """What one batch adds to f, and the gradient [n] of the sum of its losses in the network's weights.
+
+        Args:
+            network: of `at`.
+            pieces: its weights, in theta's order; they require a gradient.
+            batch: on the device.
+
+        """
+
+        def differentiate(model: nn.Module, batch: Any) -> tuple[Sum, Tensor]:
+            found = self.score(model, batch)
+            check_depends(found.total)
+            shares = torch.autograd.grad(found.total, pieces, allow_unused=True, materialize_grads=True)
+            return found._replace(total=found.total.detach()), torch.cat([share.reshape(-1) for share in shares])
+
+        with self.arithmetic():
+            return self.lend(network, differentiate, batch)
 
     def recalibrated(self, theta: Tensor) -> "Objective":
         """The same f with running statistics estimated at theta [n], and held there.
@@ -257,6 +275,14 @@ class Objective:
 
         """
         return self._networks([weights], [{}], plain=plain)[0]
+
+    def lend(self, network: Swapped, use: Callable[[nn.Module, Any], Found], batch: Any) -> Found:
+        """`use(model, batch)` while the model holds the network's tensors and is in evaluation mode.
+
+        A backward pass belongs in here: one that computes activations again (`torch.utils.checkpoint`) calls the model.
+        """
+        with evaluating(self.model, self.batch_norm):
+            return network.lend(use, batch)
 
     def score(self, network: nn.Module, batch: Any) -> Sum:
         """What a batch adds to f, computed by `network` in evaluation mode under the BatchNorm policy."""
@@ -341,7 +367,11 @@ class Objective:
         A loss of somebody else's may hand the network another input than the batch's, or ask it twice; and bfloat16
         would round what is added up.
         """
-        if self.loss is not classification or not isinstance(self.data, Pair) or self.precision == "bfloat16":
+        if (
+            self.loss not in (classification, unmasked)
+            or not isinstance(self.data, Pair)
+            or self.precision == "bfloat16"
+        ):
             return None
         pieces = [self.pieces(vector) for vector in vectors]
         return self.host.first_layer(pieces, examples=self.batch_size or DEFAULT_BATCH)

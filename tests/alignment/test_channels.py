@@ -133,6 +133,12 @@ def test_what_is_tied_to_the_input_stays_in_its_order():
     assert found(model) == {}
 
 
+def hooked():
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    model[2].register_forward_pre_hook(lambda module, inputs: (inputs[0].flip(1),))
+    return model
+
+
 def tied():
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
     model[2].weight = model[0].weight
@@ -167,6 +173,7 @@ REFUSED = {
         ),
         r"BatchNorm2d \(module 'n'\): it is called twice",
     ),
+    "a hook": (hooked(), r"module '2' \(Linear\) has hooks, which alignment cannot see into"),
     "tied weights": (tied(), "0.weight and 2.weight are one tied parameter"),
     "branch on data": (
         nn.Sequential(nn.Linear(4, 4), dense_pair(lambda s, x: s.b(x) if x.sum() > 0 else x)),

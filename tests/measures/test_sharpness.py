@@ -172,6 +172,22 @@ def test_infinite_inside_the_box_is_infinite_sharpness():
     assert x.sum() + far.displacement.sum() >= 3.001
 
 
+@pytest.mark.parametrize("solver", ["sharpmin", "scipy"])
+@pytest.mark.parametrize("start", ["corner", "zero"])
+def test_nan_in_the_box_is_nan_not_the_largest_before(solver, start):
+    result = sharpness(
+        objective(lambda w: (1e-4 - w).sum().sqrt() + 100 * w.sum(), torch.zeros(1)), solver=solver, start=start
+    )
+    assert math.isnan(result.value)
+    assert (result.status, result.loss) == ("non_finite", pytest.approx(0.01))
+
+
+@pytest.mark.parametrize("loss", [-1.0, -2.0])
+def test_the_metric_is_for_losses_above_minus_one(loss):
+    with pytest.raises(UsageError, match=f"f\\(x\\) is {loss:g}, and Metric 2.1 divides by 1 \\+ f"):
+        sharpness(objective(lambda w: w.sum() + loss, torch.zeros(2)))
+
+
 def test_not_finite_at_theta_is_nan_not_zero():
     result = sharpness(objective(lambda w: w.sum() * math.nan, vector(1)))
     assert math.isnan(result.value)

@@ -41,12 +41,18 @@ def dense():
     return nn.Sequential(nn.Linear(5, 4), norm1(4), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3), norm1(3))
 
 
+def positions():
+    """Dense layers at each of four positions, over which BatchNorm takes its channels."""
+    return nn.Sequential(nn.Linear(5, 3), norm1(4), nn.ReLU(), nn.Linear(3, 2), nn.Flatten(), nn.Linear(8, 3))
+
+
 CHAINS = {
     "shallow": (shallow, (2, 8, 8)),
     "deep": (deep, (2, 7, 7)),
     "pools": (lambda: scrambled(pools(), F64), (2, 8, 8)),
     "convolutions": (lambda: scrambled(convolutions(), F64), (2, 8, 8)),
     "dense": (lambda: scrambled(dense(), F64), (5,)),
+    "positions": (lambda: scrambled(positions(), F64), (4, 5)),
 }
 
 

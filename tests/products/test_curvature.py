@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from cases import F64, Shift, bowl, deep, examples, half_square, random, same_bits, shallow, softmax_regression
 from sharpmin.data import Examples
@@ -280,6 +281,56 @@ def test_an_unused_weight_has_only_zeros():
         assert not found.requires_grad
         np.testing.assert_allclose(found, expected, atol=1e-8)
     assert not (Curvature(f, layers=["unused"]) @ torch.ones(2, dtype=F64)).any()
+
+
+def by_values(f, h=1e-4):
+    """The Hessian from values of f alone."""
+    steps = h * torch.eye(f.layout.size, dtype=F64)
+    near = {sign: [[f.value(f.theta + a + sign * b) for b in steps] for a in steps] for sign in (1, -1)}
+    away = {sign: [[f.value(f.theta - a + sign * b) for b in steps] for a in steps] for sign in (1, -1)}
+    ahead, behind = (torch.tensor(side[1], dtype=F64) - torch.tensor(side[-1], dtype=F64) for side in (near, away))
+    return (ahead - behind) / (4 * h**2)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("normalise", [nn.utils.parametrizations.weight_norm, nn.utils.weight_norm])
+@pytest.mark.parametrize("dim", [0, 1, None])
+def test_a_normalised_weight(normalise, dim):
+    model = nn.Sequential(normalise(nn.Linear(2, 3), dim=dim), nn.Tanh(), nn.Linear(3, 3)).double()
+    f = Objective(model, examples(9, 2))
+    expected = by_values(f)
+    for method in EXACT:
+        torch.testing.assert_close(dense(Curvature(f, method=method)), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("scripted", ["the network", "a layer"])
+def test_torchscript(scripted):
+    layers = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Tanh(), nn.Linear(3, 3))).double()
+    f = Objective(layers, examples(9, 2))
+    expected = by_values(f)
+    model = (
+        torch.jit.script(layers) if scripted == "the network" else nn.Sequential(layers[0], torch.jit.script(layers[1]))
+    )
+    for method in EXACT:
+        curvature = Curvature(Objective(model, examples(9, 2)), method=method)
+        for _ in range(3):  # it optimises what it has been called with twice
+            torch.testing.assert_close(dense(curvature), expected, rtol=0, atol=1e-6)
+
+
+def test_activations_computed_again_in_the_backward_pass():
+    class Again(nn.Sequential):
+        def forward(self, x):
+            return self[1](checkpoint(self[0], x, use_reentrant=False))
+
+    model = Again(nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.LayerNorm(3)), nn.Linear(3, 3)).double()
+    f = Objective(model, examples(9, 2))
+    curvature = Curvature(f, f.theta + 0.1)
+    moved = Objective(model, examples(9, 2))
+    with torch.no_grad():
+        nn.utils.vector_to_parameters(moved.theta + 0.1, model.parameters())
+    expected = by_values(moved)
+    torch.testing.assert_close(dense(curvature), expected, **rough(expected))
 
 
 def test_a_loss_that_is_linear_in_the_weights_has_no_curvature():

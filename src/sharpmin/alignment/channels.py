@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 from torch import fx, nn
 
 from sharpmin.alignment.spaces import Slot, Space
-from sharpmin.alignment.tracing import argument, asks, check_ties, flattens, name_of, placed, trace
+from sharpmin.alignment.tracing import argument, asks, check_hooks, check_ties, flattens, name_of, placed, trace
 from sharpmin.errors import UsageError
 from sharpmin.network import unwrapped
 
@@ -92,6 +92,7 @@ def trace_spaces(model: nn.Module) -> tuple[Space, ...]:
 
     """
     model = unwrapped(model)
+    check_hooks(model)
     check_ties(model)
     graph = trace(model)
     reader = Reader(model)

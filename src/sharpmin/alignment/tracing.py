@@ -9,6 +9,7 @@ from torch import fx, nn
 
 from sharpmin.batchnorm import evaluating
 from sharpmin.errors import UsageError
+from sharpmin.hooks import hooked
 from sharpmin.randomness import RandomStream
 
 ABOUT = frozenset(("size", "dim", "shape", "dtype", "device", "ndim"))
@@ -43,6 +44,16 @@ def trace(model: nn.Module) -> fx.Graph:
             f"the model cannot be traced in {place}: {' '.join(str(error).split())}. Alignment needs a forward pass "
             "that does not depend on the data: no branches or loops on tensors"
         ) from error
+
+
+def check_hooks(model: nn.Module) -> None:
+    """Raise a UsageError where a hook may change what a module gives, or its weights, as pruning does."""
+    for path, module in model.named_modules():
+        if hooked(module):
+            raise UsageError(
+                f"{placed(path, module)} has hooks, which alignment cannot see into: remove them first "
+                "(handle.remove(), torch.nn.utils.prune.remove(...))"
+            )
 
 
 def check_ties(model: nn.Module) -> None:

@@ -30,7 +30,6 @@ from sharpmin.landscape.curves import (
     straight,
     training_policy,
 )
-from sharpmin.losses import check_depends
 from sharpmin.measures.gradient_samples import Shuffled, on
 from sharpmin.objective import Objective
 from sharpmin.progress import Progress, silent
@@ -166,12 +165,9 @@ def train_epoch(
 def slope(f: Objective, theta: Tensor, batch: object) -> tuple[float, int, Tensor]:
     """Mean loss of a batch at theta, its examples, and the gradient [n]."""
     pieces = {name: piece.requires_grad_() for name, piece in f.pieces(theta).items()}
-    with torch.enable_grad(), f.arithmetic():
-        found = f.score(f.at(pieces), batch)
-        check_depends(found.total)
-        shares = torch.autograd.grad(found.total, list(pieces.values()), allow_unused=True, materialize_grads=True)
-    gradient = torch.cat([share.reshape(-1) for share in shares]).div_(found.examples)
-    return found.total.item() / found.examples, found.examples, gradient
+    found, gradient = f.gradient(f.at(pieces), list(pieces.values()), batch)
+    examples = max(found.examples, 1)  # a batch may have none that counts
+    return found.total.item() / examples, found.examples, gradient.div_(examples)
 
 
 def shuffled(objective: Objective, batch_size: int, *, seed: int) -> Objective:

@@ -42,7 +42,8 @@ class Sharpness:
     """Metric 2.1 at one point, with what makes it believable.
 
     Attributes:
-        value: phi, in percent; infinite where f became infinite in the box, NaN where f(x) is not finite.
+        value: phi, in percent; infinite where f became infinite in the box, NaN where f(x) is not finite, or f or its
+            gradient became NaN in the box.
         loss: f(x).
         max_loss: the largest f seen in the box.
         epsilon: half-width of the box, relative to |weight| + 1.
@@ -148,7 +149,8 @@ def sharpness(
         phi with its evidence.
 
     Raises:
-        UsageError: epsilon not above 0, iterations below 1, a subspace larger than n, theta of another network.
+        UsageError: epsilon not above 0, iterations below 1, a subspace larger than n, theta of another network; f(x) of
+            -1 or below.
 
     Example:
         >>> from sharpmin import Objective, data
@@ -169,13 +171,15 @@ def sharpness(
         objective, x, epsilon=epsilon, subspace=subspace, seed=seed, expected=iterations + 2, progress=progress
     )
     loss, gradient = box.evaluate(torch.zeros_like(box.widths))
+    if -math.inf < loss <= -1:
+        raise UsageError(f"f(x) is {loss:g}, and Metric 2.1 divides by 1 + f(x): it is for losses above -1")
     ended = NOWHERE
     if math.isfinite(loss):
         y = torch.zeros_like(box.widths) if start == "zero" else corner(box, gradient, seed=seed)
         ended = {"sharpmin": maximise, "scipy": maximise_by_scipy}[solver](box, y, iterations=iterations)
     progress("sharpness", box.evaluations, box.evaluations, unit="evaluations", note=f"max loss {box.best_loss:.4f}")
     return Sharpness(
-        value=100 * (box.best_loss - loss) / (1 + loss) if math.isfinite(loss) else math.nan,
+        value=phi(loss, box.best_loss, status=ended.status),
         loss=loss,
         max_loss=box.best_loss,
         epsilon=epsilon,
@@ -195,6 +199,21 @@ def sharpness(
         batch_size=objective.batch_size,
         precision=objective.precision,
     )
+
+
+def phi(loss: float, max_loss: float, *, status: str) -> float:
+    """Metric 2.1 in percent: 100 (max f - f(x)) / (1 + f(x)).
+
+    What is NaN somewhere in the box has no maximum there, whatever has been met before; what is infinite has.
+
+    Example:
+        >>> phi(1.0, 1.5, status="iterations"), phi(1.0, 1.5, status="non_finite")
+        (25.0, nan)
+
+    """
+    if math.isinf(max_loss) and math.isfinite(loss):
+        return math.inf
+    return math.nan if status == "non_finite" else 100 * (max_loss - loss) / (1 + loss)
 
 
 class Neighbourhood:

@@ -8,17 +8,18 @@ Gauss-Newton's J^T H_L J v takes J v from a forward derivative, or double-backwa
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from sharpmin.losses import check_depends
 from sharpmin.objective import Objective
+from sharpmin.products.operations import twice_differentiable
 from sharpmin.products.outputs import at_outputs, pull_back
 
 Named = Mapping[str, Tensor]
@@ -41,50 +42,71 @@ def forward_over_reverse(objective: Objective, weights: Named, v: Named, batch: 
         batch: as the objective reads it.
 
     """
-    with torch.enable_grad(), dual_numbers():
+    with dual_numbers():
         moving = {name: forward_ad.make_dual(weights[name].detach().requires_grad_(), v[name]) for name in v}
-        examples, slopes = gradient(objective, weights, moving, batch)
-        return Share(examples, tuple(tangent_of(slope) for slope in slopes))
 
+        def product(model: nn.Module, batch: Any) -> Share:
+            examples, slopes = gradient(objective, model, moving, batch, alone=len(v) == len(weights))
+            return Share(examples, tuple(tangent_of(slope) for slope in slopes))
 
-def gradient(objective: Objective, weights: Named, moving: Named, batch: Any, *, create_graph: bool = False) -> Share:
-    """The gradient of the batch's loss in the moving weights."""
-    found = objective.score(objective.at({**weights, **moving}, plain=True), batch)
-    if len(moving) == len(weights):  # some of them alone may have no part in the loss
-        check_depends(found.total)
-    one = torch.ones_like(found.total)
-    return Share(found.examples, pull_back([found.total], list(moving.values()), [one], create_graph=create_graph))
+        return on_batch(objective, {**weights, **moving}, product, batch)
 
 
 def double_backward(objective: Objective, weights: Named, v: Named, batch: Any) -> Share:
     """H v."""
-    with torch.enable_grad():
-        moving = {name: weights[name].detach().requires_grad_() for name in v}
-        examples, slopes = gradient(objective, weights, moving, batch, create_graph=True)
+    moving = {name: weights[name].detach().requires_grad_() for name in v}
+
+    def product(model: nn.Module, batch: Any) -> Share:
+        examples, slopes = gradient(objective, model, moving, batch, alone=len(v) == len(weights), create_graph=True)
         return Share(examples, pull_back(slopes, list(moving.values()), list(v.values())))
+
+    return on_batch(objective, {**weights, **moving}, product, batch)
 
 
 def gauss_newton_forward(objective: Objective, weights: Named, v: Named, batch: Any) -> Share:
     """J^T H_L J v, with J v from a forward derivative."""
-    with torch.enable_grad():
-        with dual_numbers():
-            moving = {name: forward_ad.make_dual(weights[name].detach().requires_grad_(), v[name]) for name in v}
-            loss = at_outputs(objective, objective.at({**weights, **moving}, plain=True), batch)
+    with dual_numbers():
+        moving = {name: forward_ad.make_dual(weights[name].detach().requires_grad_(), v[name]) for name in v}
+
+        def product(model: nn.Module, batch: Any) -> Share:
+            loss = at_outputs(objective, model, batch)
             pushed = [tangent_of(z) for z in loss.computed]
             outputs = [forward_ad.unpack_dual(z).primal for z in loss.computed]
-        return Share(loss.examples, pull_back(outputs, list(moving.values()), loss.curve(pushed)))
+            return Share(loss.examples, pull_back(outputs, list(moving.values()), loss.curve(pushed)))
+
+        return on_batch(objective, {**weights, **moving}, product, batch)
 
 
 def gauss_newton_backward(objective: Objective, weights: Named, v: Named, batch: Any) -> Share:
     """J^T H_L J v, with J v = grad_u (J^T u . v)."""
-    with torch.enable_grad():
-        moving = [weights[name].detach().requires_grad_() for name in v]
-        network = objective.at({**weights, **dict(zip(v, moving, strict=True))}, plain=True)
-        loss = at_outputs(objective, network, batch)
+    moving = {name: weights[name].detach().requires_grad_() for name in v}
+
+    def product(model: nn.Module, batch: Any) -> Share:
+        loss = at_outputs(objective, model, batch)
         u = [torch.zeros_like(z, requires_grad=True) for z in loss.computed]
-        pulled = pull_back(loss.computed, moving, u, create_graph=True)
+        pulled = pull_back(loss.computed, list(moving.values()), u, create_graph=True)
         pushed = pull_back(pulled, u, list(v.values()), retain_graph=True)
-        return Share(loss.examples, pull_back(loss.computed, moving, loss.curve(pushed)))
+        return Share(loss.examples, pull_back(loss.computed, list(moving.values()), loss.curve(pushed)))
+
+    return on_batch(objective, {**weights, **moving}, product, batch)
+
+
+@torch.enable_grad()
+def on_batch(objective: Objective, weights: Named, product: Callable[[nn.Module, Any], Share], batch: Any) -> Share:
+    """The product on a batch, by the model with these weights, every operation one that can be differentiated twice."""
+    with twice_differentiable():
+        return objective.lend(objective.at(weights, plain=True), product, batch)
+
+
+def gradient(
+    objective: Objective, model: nn.Module, moving: Named, batch: Any, *, alone: bool, create_graph: bool = False
+) -> Share:
+    """The gradient of the batch's loss in the moving weights; where these are all, the loss must depend on them."""
+    found = objective.score(model, batch)
+    if alone:
+        check_depends(found.total)
+    one = torch.ones_like(found.total)
+    return Share(found.examples, pull_back([found.total], list(moving.values()), [one], create_graph=create_graph))
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sharpmin.errors import UsageError
 from sharpmin.measurement import check_examples
@@ -206,10 +205,10 @@ class Curvature:
         return group.add_(total).div_(examples)
 
     def _each(self, on_batch: OnBatch, v: Named) -> Iterator[Share]:
-        """What each batch adds. Attention is computed step by step: its fused kernels have no second derivative."""
+        """What each batch adds."""
         random = RandomStream(self.device)
         for batch in random.through(self.objective.batches(own=True)):
-            with random, sdpa_kernel(SDPBackend.MATH):
+            with random:
                 share = on_batch(self.objective, self.weights, v, batch)
             yield share
 

@@ -39,7 +39,7 @@ class Step(Protocol):
 
 
 class Convolution:
-    """W x, W^T dy and dy x^T of a convolution."""
+    """W x, W^T dy, dy x^T and the sum of dy of a convolution."""
 
     def __init__(self, layer: nn.Conv2d) -> None:
         self.geometry: tuple[Any, Any, Any] = (layer.stride, layer.padding, layer.dilation)
@@ -57,13 +57,17 @@ class Convolution:
         """The outer product dy x^T, like W."""
         return self._backward(dy, x, w, [False, True, False])[1]
 
+    def summed(self, dy: Tensor) -> Tensor:
+        """The sum over examples and positions, like b."""
+        return dy.transpose(1, -1).flatten(0, -2).sum(0)
+
     def _backward(self, dy: Tensor, x: Tensor, w: Tensor, wanted: list[bool]) -> tuple[Tensor, Tensor, Tensor]:
         backward = torch.ops.aten.convolution_backward
         return backward(dy, x, w, None, *self.geometry, False, [0, 0], self.groups, wanted)
 
 
 class Dense:
-    """W x, W^T dy and dy x^T of a dense layer."""
+    """W x, W^T dy, dy x^T and the sum of dy of a dense layer."""
 
     def times(self, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         """W x + b."""
@@ -76,6 +80,10 @@ class Dense:
     def outer(self, dy: Tensor, x: Tensor, w: Tensor) -> Tensor:
         """The outer product dy x^T."""
         return dy.flatten(0, -2).T @ x.flatten(0, -2)
+
+    def summed(self, dy: Tensor) -> Tensor:
+        """The sum over examples, like b."""
+        return dy.flatten(0, -2).sum(0)
 
 
 class Weighted:
@@ -124,7 +132,7 @@ class Weighted:
             if self.dy is not None and x_dot is not None:
                 add(sums, weight, self.product.outer(self.dy, x_dot, self.w))
         if bias in v:
-            add(sums, bias, dy_dot.transpose(1, -1).flatten(0, -2).sum(0))
+            add(sums, bias, self.product.summed(dy_dot))
         if not self.upstream:
             return None
         dx_dot = self.product.transposed(dy_dot, self.w, self.x)

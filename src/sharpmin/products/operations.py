@@ -1,0 +1,55 @@
+"""Operations of PyTorch whose fused form has no second derivative, or a wrong one: their plain form instead.
+
+attention         the fused kernels cannot be differentiated twice.
+weight_norm       `torch._weight_norm` has no forward derivative, and what double-backward makes of it is not symmetric
+                  (PyTorch 2.13): g v / |v| is written out.
+TorchScript       once it has optimised a function, derivatives of its numbers are lost: it is run as it was written.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Around a forward pass and whatever differentiates it.
+
+    Example:
+        >>> v, g = torch.randn(3, 2, requires_grad=True), torch.ones(3, 1)
+        >>> with twice_differentiable():
+        ...     torch._weight_norm(v, g).norm(dim=1)
+        tensor([1., 1., 1.], grad_fn=<LinalgVectorNormBackward0>)
+
+    """
+    with sdpa_kernel(SDPBackend.MATH), torch.jit.optimized_execution(False), WrittenOut():
+        yield
+
+
+class WrittenOut(TorchFunctionMode):
+    """Weight normalisation in operations that have all derivatives."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call `func`, or what stands for it."""
+        return (weight_norm if func is torch._weight_norm else func)(*args, **(kwargs or {}))
+
+
+def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """G v / |v| with the norm over every axis but `dim`; over all of them where it is -1.
+
+    Source: Salimans and Kingma 2016, equation 2.
+
+    """
+    over = [axis for axis in range(v.dim()) if axis != dim]
+    return v * (g / v.square().sum(over, keepdim=True).sqrt())
