@@ -38,7 +38,7 @@ MEASURES = {
     "path": lambda f: path(f, f.theta, f.theta + 1, alphas=[0, 0.5, 1]),
     "barrier": lambda f: barrier(f, f.theta, f.theta + 1, alphas=[0, 0.5, 1]),
     "connect": lambda f: connect(on_batches(f), f.theta, f.theta + 1, CurveConfig(epochs=1), points=2),
-    "align": lambda f: align(f.model, f.model.state_dict(), f.model.state_dict()),
+    "align": lambda f: align(f.model, f.model.state_dict(), f.model.state_dict(), objective=f),
     "sharpness": lambda f: sharpness(f),
     "subspace": lambda f: sharpness(f, subspace=3),
     "l2": lambda f: l2_sharpness(f, steps=3),

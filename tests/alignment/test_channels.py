@@ -88,7 +88,7 @@ FLATTENINGS = {
     "flatten": lambda x: x.flatten(1),
     "function": lambda x: torch.flatten(x, start_dim=1),
     "view": lambda x: x.view(x.size(0), -1),
-    "minus one": lambda x: x.view(-1, 64),
+    "columns": lambda x: x.view(x.size()[0], 64),
     "shape": lambda x: x.reshape((x.shape[0], -1)),
 }
 
@@ -97,6 +97,22 @@ FLATTENINGS = {
 def test_ways_to_flatten(way):
     model = Custom(lambda s, x: s.b(FLATTENINGS[way](F.max_pool2d(F.relu(s.a(x)), 2))), a=conv(), b=nn.Linear(64, 3))
     assert found(model) == {"a": whole("a.weight", "a.bias") | {("b.weight", 1, 16)}}
+
+
+VIEWS = {
+    "a row for each pixel": lambda x: x.view(-1, 4),
+    "columns": lambda x: x.view(-1, 64),
+    "a number of rows": lambda x: x.reshape(8, -1),
+    "another axis": lambda x: x.view(x.size(1), -1),
+    "part of the shape": lambda x: x.reshape((x.shape[2:][0], -1)),
+}
+
+
+@pytest.mark.parametrize("way", VIEWS)
+def test_a_view_that_may_not_be_a_row_for_each_example_is_refused(way):
+    model = Custom(lambda s, x: s.b(VIEWS[way](F.relu(s.a(x)))), a=conv(), b=nn.Linear(64, 3))
+    with pytest.raises(UsageError, match=r"(view|reshape) in the .*one row for each example, as flatten\(1\) and view"):
+        trace_spaces(model)
 
 
 AVERAGES = {

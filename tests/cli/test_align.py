@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from cases import examples
 from sharpmin.checkpoints import load_into, read_checkpoint
@@ -78,3 +79,33 @@ def test_a_run_folder_has_its_own_two_ends(finished_run, tmp_path, capsys):
 def test_bad_input(arguments, says, task, capsys):
     assert run(["align", task, *arguments, *QUICK]) == 2
     assert says in capsys.readouterr().err
+
+
+TOKENS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+def loss(model, batch):
+    return F.cross_entropy(model(batch[0]).mean(1), batch[1], reduction="none")
+
+def make():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    nn.init.normal_(model[1].weight)
+    return model, [(torch.randn(20, 8, 4), torch.arange(20) % 3)], loss
+"""
+
+
+def test_a_network_that_would_compute_another_function_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tokens.py").write_text(TOKENS)
+    namespace = {}
+    exec(TOKENS, namespace)
+    model = namespace["make"]()[0]
+    for name in ("a.pt", "b.pt"):
+        nn.init.normal_(model[0].weight)
+        torch.save(model.state_dict(), name)
+    assert run(["align", "tokens.py:make", "a.pt", "b.pt", "-o", "x.safetensors", *QUICK]) == 2
+    assert "given [B, T, C] by a Linear layer" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "x.safetensors").exists()

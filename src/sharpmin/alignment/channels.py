@@ -10,7 +10,7 @@ Every activation is followed from the layer that makes its channels to the layer
 - what the network is given, and what it returns, stays in its order, and so does all that is tied to it.
 
 Anything else that meets channels that could be permuted is refused, with its name and place: a wrong rule here would
-give a network with another function.
+give a network with another function. What takes data to be seen is tested in `sharpmin.alignment.function`.
 """
 
 from dataclasses import dataclass, replace
@@ -221,6 +221,10 @@ class Reader:
                 return self.flattened(first)
             if name == "mean" and first.layout == "image":
                 return self.averaged(node, first)
+        if name in ("view", "reshape"):
+            raise self.refusal(
+                node, "it is not shown to give one row for each example, as flatten(1) and view(x.size(0), -1) do"
+            )
         raise self.refusal(node, "there is no rule for it")
 
     def joined(self, node: fx.Node, inputs: list[Value]) -> Value:

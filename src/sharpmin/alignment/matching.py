@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from sharpmin.alignment.channels import trace_spaces
+from sharpmin.alignment.function import check_function
 from sharpmin.alignment.spaces import Slot, Space, permuted
 from sharpmin.errors import UsageError
 from sharpmin.network import unwrapped
+from sharpmin.objective import Objective
 from sharpmin.progress import Progress, silent
 
 SMALL = 1e-12  # relative to the inner products: gains below are roundings
@@ -65,6 +67,7 @@ def align(
     a: Mapping[str, Tensor],
     b: Mapping[str, Tensor],
     *,
+    objective: Objective | None = None,
     max_passes: int = 100,
     seed: int = 0,
     progress: Progress = silent,
@@ -75,6 +78,8 @@ def align(
         model: the network, whose structure is traced; its own weights do not matter and stay as they are.
         a: a state dict of the model.
         b: another, not written to.
+        objective: f of the model. Where it is given, its first batch tests that the function stays; a trace has no
+            shapes, and takes a BatchNorm1d or PReLU after a Linear to be given [B, C].
         max_passes: over all spaces, at most.
         seed: of the order in which they are visited.
         progress: told the passes done.
@@ -84,7 +89,7 @@ def align(
 
     Raises:
         UsageError: the structure cannot be traced (see `trace_spaces`) or has nothing to permute; a or b is not of
-            this model or not finite.
+            this model or not finite; the objective sees another function afterwards.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -110,6 +115,8 @@ def align(
     permutations, before, after, passes, converged = coordinate_ascent(
         counted, a, b, max_passes=max_passes, seed=seed, progress=progress
     )
+    if objective is not None:
+        check_function(objective, b, spaces, permutations)
     return Alignment(
         permutations=permutations,
         spaces=spaces,

@@ -87,7 +87,7 @@ def asks(node: fx.Node) -> bool:
 
 
 def flattens(node: fx.Node) -> bool:
-    """Whether this is `flatten(x, 1)`, or `view` or `reshape` to one row for each example."""
+    """Whether this is `flatten(x, 1)`, or `view` or `reshape` that shows one row for each example."""
     name = name_of(node)
     if name == "flatten":
         return (argument(node, 1, "start_dim", 0), argument(node, 2, "end_dim", -1)) == (1, -1)
@@ -96,7 +96,8 @@ def flattens(node: fx.Node) -> bool:
 
 
 def counts_examples(length: object) -> bool:
-    """Whether this is the length of the first axis: a number, -1, `x.size(0)` or `x.shape[0]`."""
-    if isinstance(length, fx.Node):
-        return name_of(length) in ("size", "getitem") and length.args[1:] == (0,)
-    return isinstance(length, int)
+    """Whether this is the length of a first axis, `x.size(0)` or `x.shape[0]`; a number may be any."""
+    if not isinstance(length, fx.Node) or name_of(length) not in ("size", "getitem") or length.args[1:] != (0,):
+        return False
+    asked = length if name_of(length) == "size" else length.args[0]
+    return isinstance(asked, fx.Node) and asks(asked)

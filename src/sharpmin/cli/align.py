@@ -91,7 +91,7 @@ def aligned(subject: "Subject", *, seed: int, progress: Any) -> "tuple[Subject, 
         load(subject.model)
         states[point] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     (first, a), (second, b) = states.items()
-    found = align(model, a, b, seed=seed, progress=progress)
+    found = align(model, a, b, objective=subject.objective(subject.data), seed=seed, progress=progress)
     points = {first: subject.points[first], second: lambda _: model.load_state_dict(found.state)}
     return replace(subject, points=points), found
 
