@@ -34,7 +34,8 @@ class AverageCase:
     Attributes:
         value: the mean of f(theta + sigma z) - f(theta), in units of the loss; of either sign. Infinite where f became
             infinite, NaN where f is not finite at theta or became NaN.
-        standard_error: of value, over the pairs; NaN where value is not finite.
+        standard_error: of value, over the pairs, and rough from few of them (docs/curvature.md); NaN where value is not
+            finite.
         unpaired_error: what it would have been for as many independent points; smaller only where pairs were a loss.
         loss: f(theta).
         mean_loss: loss + value.

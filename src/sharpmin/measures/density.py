@@ -43,7 +43,8 @@ class Density:
     Attributes:
         grid: where it is given, evenly spaced, [G].
         density: [G]; eigenvalues are counted as shares, so it integrates to 1.
-        standard_error: of the density at each point, over the runs, [G]; NaN for a single run.
+        standard_error: of the density at each point, over the runs, [G]; rough from few (docs/curvature.md), NaN
+            from one.
         integral: of the density over the grid, by the trapezoidal rule.
         nodes: the Ritz values of each run, [runs, steps].
         weights: of each, [runs, steps]; a row adds up to 1.

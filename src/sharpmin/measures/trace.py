@@ -33,7 +33,8 @@ class Trace:
 
     Attributes:
         value: the estimate of tr A.
-        standard_error: of value; 0 where the sketch caught the whole matrix.
+        standard_error: of value, from `samples`, and of few of them a rough one (docs/curvature.md); 0 where the sketch
+            caught the whole matrix.
         caught: tr Q^T A Q, the part that is exact.
         samples: of the rest, one a random vector; value is caught + their mean.
         products: of the matrix with a vector.
