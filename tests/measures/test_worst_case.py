@@ -227,6 +227,32 @@ def test_no_rise_is_said(name):
     assert (overshot.value, overshot.status, overshot.start) == (0, "no_rise", "theta")
 
 
+def test_a_step_halved_away_at_a_kink_is_not_called_a_maximum():
+    """f = w1 - 10 |w0|: the ascent sticks to the ridge w0 = 0, though w1 could go up to its bound, a rise of 3 + 1."""
+    f = objective(lambda w: w[1] - 10 * w[0].abs(), torch.tensor([0.3, 0.0], dtype=F64))
+    result = linf_sharpness(f, epsilon=1.0, steps=200)
+    assert result.status == "step_too_small"
+    assert result.steps < 200
+    assert result.displacement[0].item() == pytest.approx(-0.3, abs=1e-12)
+    assert result.displacement[1].item() < 0.9
+    assert 3 < result.value < 3.9
+
+
+@every
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_stationary_is_said_where_the_gradient_holds_the_point_at_the_bound(name, dtype):
+    """A smooth f of the size of 1, whose rounding ends the ascent: |T s|* = s.y / radius there, in numpy."""
+    x, m = random(N, seed=1).to(dtype), random(N, N, seed=2).to(dtype)
+    result = measured(name, objective(lambda w: torch.logsumexp(m @ w, 0), x), 0.1, steps=200)
+    assert result.status == "stationary"
+    logits = m.double().numpy() @ (x + result.displacement).double().numpy()
+    shares = np.exp(logits - logits.max())
+    slope = m.double().numpy().T @ (shares / shares.sum())
+    scale = np.abs(x.double().numpy()) if name == "adaptive" else 1
+    dual = np.linalg.norm(scale * slope, 1 if name == "linf" else 2)
+    assert slope @ result.displacement.double().numpy() == pytest.approx(0.1 * dual, rel=100 * torch.finfo(dtype).eps)
+
+
 @every
 def test_infinite_in_the_neighbourhood_is_infinite(name):
     x = torch.ones(N, dtype=F64)

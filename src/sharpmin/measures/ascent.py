@@ -12,7 +12,10 @@ What these papers leave open, and what we do (with Croce and Hein 2020, Auto-PGD
 step        a = 2 radius at first, so that one step can cross the ball. Where f did not rise, a is halved and the next
             step is taken from the same point; where it did, a is doubled again, up to its first length. So f never
             falls on the way, and more steps never give less.
-end         after its steps, or where no step changes the point, or where f is infinite or NaN.
+end         after its steps, or where f is infinite or NaN, or where the next step would not change the point. By itself
+            the last says little: a step halved away at a kink leaves a point from which the gradient still leads up.
+            Such an end is called stationary only where radius |s|* - s.u (|.|* the dual norm), which a linear f would
+            still rise in the ball, is lost in the rounding of f.
 """
 
 import math
@@ -26,7 +29,7 @@ from torch import Tensor
 from sharpmin.objective import Objective
 from sharpmin.progress import Progress
 
-Status = Literal["steps", "stationary", "infinite", "non_finite"]
+Status = Literal["steps", "stationary", "step_too_small", "infinite", "non_finite"]
 
 
 @dataclass(frozen=True)
@@ -171,13 +174,28 @@ def ascend(evaluate: Callable[[Tensor], Point], ball: Ball, here: Point, *, step
             return Ended(taken, status)
         trial = ball.project(here.u + step * ball.steepest(here.slope))
         if ball.size(trial - here.u) <= 8 * torch.finfo(trial.dtype).eps * ball.radius:
-            return Ended(taken, "stationary")
+            return Ended(taken, "stationary" if highest(ball, here) else "step_too_small")
         there = evaluate(trial)
         if there.loss <= here.loss:
             step /= 2
         else:  # also where the loss is NaN, which ends the ascent
             here, step = there, min(2 * step, longest)
     return Ended(steps, here.end() or "steps")
+
+
+def highest(ball: Ball, here: Point) -> bool:
+    """Whether a linear f with the value and gradient of this point is nowhere in the ball higher by more than rounding.
+
+    Example:
+        >>> g = torch.tensor([3.0, 4.0])
+        >>> [highest(L2Ball(1.0), Point(u, 0.0, g)) for u in (g / 5, torch.tensor([0.0, 1.0]))]
+        [True, False]
+
+    """
+    largest = here.slope.abs().amax().item()
+    slope = here.slope / largest  # so that no product overflows
+    most, reached = ball.rise(slope), (slope * here.u).sum(dtype=torch.float64).item()
+    return most - reached <= 8 * torch.finfo(slope.dtype).eps * max(most, abs(here.loss) / largest)
 
 
 def climb(around: Around, ball: Ball, centre: Point, *, at_random: bool, steps: int, step: float, seed: int) -> Ended:

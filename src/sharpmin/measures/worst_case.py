@@ -40,6 +40,8 @@ Neighbourhood = Literal["l2", "adaptive", "linf"]
 MESSAGES = {
     "steps": "all steps were taken; more may find more",
     "stationary": "no step changed the point any more: to first order it is a maximum of the neighbourhood",
+    "step_too_small": "the step was too small to change the point, though the gradient still led up from it: "
+    "f has a kink there or is level to its rounding; more steps change nothing, another step_size may",
     "infinite": "f became infinite in the neighbourhood; the displacement is where",
     "non_finite": "f or its gradient was NaN (or the gradient infinite) at the last point",
     "no_rise": "no point tried was higher than theta; more steps or another radius may find one",
@@ -65,7 +67,7 @@ class WorstCase:
         steps: taken.
         evaluations: of f and its gradient, all included.
         start: "theta", or "random" where the gradient was exactly 0 at theta.
-        status: "steps", "stationary", "infinite", "non_finite" or "no_rise".
+        status: "steps", "stationary", "step_too_small", "infinite", "non_finite" or "no_rise".
         message: the same in a sentence.
         first_order: the rise a linear f would have: rho |g|_2, rho |T g|_2 or epsilon |g|_1; the rest is curvature.
         seconds: time taken.
