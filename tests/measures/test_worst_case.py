@@ -239,6 +239,17 @@ def test_a_step_halved_away_at_a_kink_is_not_called_a_maximum():
 
 
 @every
+@pytest.mark.parametrize(("dtype", "step_size"), [(torch.float32, 1e-8), (F64, 1e-18)])
+def test_a_first_step_lost_in_rounding_is_said(name, dtype, step_size):
+    """f = sum(w) is finite everywhere, so its rise is 0 and not NaN."""
+    f = objective(lambda w: w.sum(), torch.ones(3, dtype=dtype))
+    result = measured(name, f, 0.05, steps=5, step_size=step_size)
+    assert (result.value, result.max_loss, result.status) == (0, 3, "step_too_small")
+    assert (result.steps, result.evaluations) == (0, 1)
+    assert not result.displacement.any()
+
+
+@every
 @pytest.mark.parametrize("dtype", [torch.float32, F64])
 def test_stationary_is_said_where_the_gradient_holds_the_point_at_the_bound(name, dtype):
     """A smooth f of the size of 1, whose rounding ends the ascent: |T s|* = s.y / radius there, in numpy."""

@@ -41,7 +41,7 @@ MESSAGES = {
     "steps": "all steps were taken; more may find more",
     "stationary": "no step changed the point any more: to first order it is a maximum of the neighbourhood",
     "step_too_small": "the step was too small to change the point, though the gradient still led up from it: "
-    "f has a kink there or is level to its rounding; more steps change nothing, another step_size may",
+    "f has a kink there, or is level to its rounding, or step_size was tiny; another step_size may find more",
     "infinite": "f became infinite in the neighbourhood; the displacement is where",
     "non_finite": "f or its gradient was NaN (or the gradient infinite) at the last point",
     "no_rise": "no point tried was higher than theta; more steps or another radius may find one",
@@ -285,7 +285,7 @@ def worst_case(
     no_rise = ended.status in ("steps", "stationary") and around.best_loss == centre.loss
     status = "no_rise" if no_rise else ended.status
     return WorstCase(
-        value=around.best_loss - centre.loss if around.evaluations > 1 else math.nan,
+        value=math.nan if centre.end() == "non_finite" else around.best_loss - centre.loss,
         loss=centre.loss,
         max_loss=around.best_loss,
         neighbourhood=neighbourhood,
