@@ -45,11 +45,19 @@ def positive(seed, n=N):
 
 
 def largest_in_ball(g, hessian, rho):
-    """max g.y + y.H y / 2 over |y|_2 <= rho, for H >= 0: (mu - H) y = g with mu > top eigenvalue and |y| = rho."""
+    """max g.y + y.H y / 2 over |y|_2 <= rho: (mu - H) y = g, mu >= 0 and >= the top eigenvalue, mu = 0 or |y| = rho.
+
+    These are necessary and sufficient (More and Sorensen 1983). That g is orthogonal to the top eigenvector, where they
+    would have to be solved otherwise, does not happen at random.
+    """
     values, vectors = np.linalg.eigh(hessian.numpy())
     c = vectors.T @ g.numpy()
-    top = values[-1]
-    mu = brentq(lambda mu: np.linalg.norm(c / (mu - values)) - rho, top * (1 + 1e-14), top + np.linalg.norm(c) / rho)
+    least = max(values[-1], 0)
+    if least or np.linalg.norm(c / values) > rho:
+        low, high = least * (1 + 1e-14), least + np.linalg.norm(c) / rho
+        mu = brentq(lambda mu: np.linalg.norm(c / (mu - values)) - rho, low, high, xtol=1e-300, rtol=1e-15)
+    else:
+        mu = 0
     y = c / (mu - values)
     return c @ y + values @ y**2 / 2
 
@@ -108,26 +116,41 @@ def test_one_step_against_a_plain_training_step(adaptive):
     assert result.value == pytest.approx((perturbed - loss).item(), rel=1e-10)
 
 
-def random_quadratic(seed, *, convex):
+def eigenvalues_over_four_orders(m, rng, signs):
+    q, _ = np.linalg.qr(m)
+    return q * (rng.choice(signs, 20) * 10 ** rng.uniform(-2, 2, 20)) @ q.T
+
+
+HESSIANS = {
+    "convex": lambda m, rng: m @ m.T / 20,
+    "indefinite": lambda m, rng: (m + m.T) / 2,
+    "concave": lambda m, rng: -m @ m.T / 20,
+    "wide convex": lambda m, rng: eigenvalues_over_four_orders(m, rng, [1]),
+    "wide indefinite": lambda m, rng: eigenvalues_over_four_orders(m, rng, [-1, 1]),
+    "wide concave": lambda m, rng: eigenvalues_over_four_orders(m, rng, [-1]),
+}
+
+
+def random_quadratic(seed, kind):
     """f in 20 dimensions whose gradient and radius vary over orders of magnitude, and its exact largest rise."""
     rng = np.random.default_rng(seed)
-    m = rng.normal(size=(20, 20))
-    hessian = torch.from_numpy(m @ m.T / 20 if convex else (m + m.T) / 2)
+    hessian = torch.from_numpy(HESSIANS[kind](rng.normal(size=(20, 20)), rng))
     g, rho = torch.from_numpy(rng.normal(size=20) * 10 ** rng.uniform(-4, 0)), 10 ** rng.uniform(-2, 1)
     return quadratic(torch.from_numpy(rng.normal(size=20)), g, hessian), rho, largest_in_ball(g, hessian, rho)
 
 
-@pytest.mark.parametrize(
-    ("convex", "steps", "median", "worst"),
-    [(True, 1, 0.43, 0.20), (True, 5, 0.94, 0.73), (True, 20, 0.999, 0.94), (False, 50, 1, 0.998)],
-)
-def test_how_near_the_maximum_an_ascent_comes(convex, steps, median, worst):
-    """Never above the maximum of the dense eigendecomposition; otherwise the numbers of docs/worst-case.md."""
-    problems = [random_quadratic(seed, convex=convex) for seed in range(20)]
+@pytest.mark.parametrize("steps", [1, 5, 20, 50, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", HESSIANS)
+def test_how_near_the_maximum_an_ascent_comes(kind, steps):
+    """Never above the maximum of the dense eigendecomposition; otherwise the table of docs/worst-case.md."""
+    (row,) = re.findall(rf"^\| {kind} \|.*", DOCS.read_text(), re.MULTILINE)
+    cell = dict(zip([1, 5, 20, 50, 200], row.split("|")[2:-1], strict=True))[steps]
+    median, worst = (float(value) for value in cell.split(","))
+    problems = [random_quadratic(seed, kind) for seed in range(20)]
     reached = [l2_sharpness(f, rho=rho, steps=steps).value / exact for f, rho, exact in problems]
-    assert max(reached) <= 1 + 1e-12
-    assert np.median(reached) == pytest.approx(median, rel=0.02)
-    assert min(reached) == pytest.approx(worst, rel=0.02)
+    assert max(reached) <= 1 + 1e-9
+    assert np.median(reached) == pytest.approx(median, rel=0.02, abs=0.002)
+    assert min(reached) == pytest.approx(worst, rel=0.02, abs=0.002)
 
 
 @pytest.mark.parametrize("rho", [0.01, 10.0])
