@@ -10,7 +10,7 @@ from cases import F64, bowl, half_square
 from sharpmin import Objective
 from sharpmin.errors import UsageError
 from sharpmin.landscape import Frame, Mark, around, even, grown
-from sharpmin.landscape.grids import between, reach
+from sharpmin.landscape.grids import between, half_width, reach
 
 
 @pytest.mark.parametrize("points", [2, 3, 24, 25, 51])
@@ -54,8 +54,27 @@ def test_reach_takes_nan_and_infinity_for_grown():
 
 
 def test_a_loss_that_never_grows_is_refused():
-    with pytest.raises(UsageError, match=r"the loss stays below 5 up to .* times the direction: give the range"):
+    with pytest.raises(
+        UsageError, match=r"the loss is below 5 at every power of two .* times the direction: give the range"
+    ):
         reach(lambda t: 0.0, 5.0)
+
+
+def test_reach_looks_inwards_where_nothing_is_reached_outwards():
+    """A bump between 0.1 and 0.3: a power of two, 1/4, is on it, and its near side is found."""
+    found = reach(lambda t: float(0.1 < t < 0.3), 1.0)
+    assert 0.1 <= found <= 0.113
+
+
+def test_a_loss_that_falls_again_has_reached_the_limit_within_the_range():
+    """0.1 + t^2 / 8 one way, which is 0.5 at sqrt(3.2), and a bump around 1 the other."""
+
+    def loss(t):
+        return 0.1 + (t**2 / 8 if t > 0 else math.exp(-8 * (t + 1) ** 2))
+
+    found = half_width(loss, 0.5)
+    assert math.sqrt(3.2) <= found <= 1.13 * math.sqrt(3.2)
+    assert loss(-found) < 0.5 <= min(loss(found), max(loss(t) for t in np.linspace(-found, 0, 101)))
 
 
 def problem():

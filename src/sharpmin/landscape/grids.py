@@ -2,8 +2,10 @@
 
 A range can be found: the loss is followed along each axis, both ways, until it is `factor` times the loss at the centre
 (or NaN or infinite). From a step of 1 the distance is doubled or halved until it is within a factor of two, then halved
-three times more; the outer end of the last interval is taken, and of the two ways the longer one. So at the four ends
-of the axes the loss has grown at least so much, and along each axis one end overshoots by at most an eighth.
+three times more; the outer end of the last interval is taken, and of the two ways the longer one. So each way the loss
+grows so much within the range, and along each axis one end, where it has, overshoots by at most an eighth. At the end
+of the shorter way it may have fallen again, if it does not grow steadily; and what it does between the distances tried,
+a power of two apart, is not seen.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +23,7 @@ from sharpmin.progress import Progress, silent
 
 POINTS = 25
 LONGEST, SHORTEST = 2.0**20, 2.0**-20
+TRIED = tuple(2.0**k for k in (*range(21), *range(-1, -21, -1)))  # outwards, then inwards
 REFINEMENTS = 3
 Buffers = Callable[[float, float], Mapping[str, Tensor]]
 
@@ -31,7 +34,7 @@ class Grid(NamedTuple):
     Attributes:
         alphas: along u: the columns.
         betas: along v: the rows.
-        factor: by which the loss has grown at the ends of the axes, where the range was found by that.
+        factor: by which the loss grows along the axes, both ways, where the range was found by that.
 
     """
 
@@ -86,19 +89,21 @@ def grown(
     buffers: Buffers | None = None,
     progress: Progress = silent,
 ) -> Grid:
-    """Find the range in which the loss grows by a factor along both axes of a plane.
+    """Find the range in which the loss grows by a factor along both axes of a plane, both ways.
+
+    At one end of each axis the loss has grown so much; at the other it has at or before the end.
 
     Args:
         objective: f.
         frame: the plane; its centre is the middle of the grid.
-        factor: the loss at the ends over the loss at the centre.
+        factor: the loss to be reached over the loss at the centre.
         points: along alpha and along beta.
         buffers: as in `sharpmin.landscape.surface`.
         progress: told the evaluations done.
 
     Raises:
-        UsageError: a factor not above 1, a loss at the centre that is not above 0 or not finite, a loss that does not
-            grow.
+        UsageError: a factor not above 1, a loss at the centre that is not above 0 or not finite, a loss that one way
+            has not grown at any power of two tried, from 2^20 down to 2^-20.
 
     Example:
         >>> from sharpmin import data
@@ -146,12 +151,15 @@ def times(factor: float, loss: float) -> float:
 
 
 def half_width(loss: Callable[[float], float], limit: float) -> float:
-    """How far loss(t) and loss(-t) have to go to reach the limit: the longer of the two."""
+    """How far to go until loss(t) and loss(-t) have reached the limit: the longer of the two."""
     return max(reach(loss, limit), reach(lambda t: loss(-t), limit))
 
 
 def reach(loss: Callable[[float], float], limit: float) -> float:
-    """The first t > 0, to an eighth, at which loss(t) reaches the limit or is NaN.
+    """A t > 0 at which loss(t) reaches the limit or is NaN, and, an eighth nearer, does not.
+
+    Where the loss grows steadily that is its only crossing. Otherwise it is the first met on the way from 1: inwards if
+    the limit is reached at 1, else outwards, and then inwards if it is reached nowhere outwards.
 
     Example:
         >>> reach(lambda t: t**2, 9.0)
@@ -162,14 +170,14 @@ def reach(loss: Callable[[float], float], limit: float) -> float:
     def reached(t: float) -> bool:
         return not loss(t) < limit
 
-    high = 1.0
-    if reached(high):
-        while high > SHORTEST and reached(high / 2):
-            high /= 2
-    else:
-        while not reached(high := 2 * high):
-            if high >= LONGEST:
-                raise UsageError(f"the loss stays below {limit:g} up to {high:g} times the direction: give the range")
+    high = next((t for t in TRIED if reached(t)), None)
+    if high is None:
+        raise UsageError(
+            f"the loss is below {limit:g} at every power of two from {SHORTEST:g} to {LONGEST:g} times the direction: "
+            "give the range"
+        )
+    while SHORTEST < high <= 1 and reached(high / 2):
+        high /= 2
     low = high / 2
     for _ in range(REFINEMENTS):
         middle = (low + high) / 2

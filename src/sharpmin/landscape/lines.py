@@ -41,7 +41,7 @@ class Lines:
         lengths: |d_k| of each direction.
         normalisation: of the directions.
         seed: of the directions.
-        factor: by which the loss has grown at the ends of the first line, where the range was found by that.
+        factor: by which the loss grows along the first line, both ways, where the range was found by that.
         weights: n.
         examples: N behind each value.
         batch_norm: the BatchNorm policy of f.
@@ -106,7 +106,7 @@ def lines(
         theta: where alpha is 0, [n]; by default the model's present weights.
         draws: how many directions.
         alphas: where to evaluate; by default 25 values from -1 to 1. `grown_alphas` finds a range.
-        factor: by which the loss has grown at the ends, kept with the result where the alphas were found by that.
+        factor: by which the loss grows along the first line, kept with the result where the alphas were found by that.
         normalisation: "filter", "layer" or "none"; see `sharpmin.landscape.directions`.
         seed: of the directions.
         found: the first points, measured earlier: draw by draw, in the order of the alphas.
@@ -182,7 +182,7 @@ def grown_alphas(
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[float, ...]:
-    """Find the range in which the loss grows by a factor along the first random direction.
+    """Find the range in which the loss grows by a factor along the first random direction, both ways.
 
     Raises:
         UsageError: see `sharpmin.landscape.grown`, which does it for a plane.

@@ -53,7 +53,7 @@ class Plane:
         normalisation: of random directions.
         seed: of random directions.
         explained: of a trajectory, the share of the squared distances from the final point along u and along v.
-        factor: by which the loss has grown at the ends of the axes, where the range was found by that.
+        factor: by which the loss grows along the axes, both ways, where the range was found by that.
         weights: n.
         examples: N behind each value.
         batch_norm: the BatchNorm policy of f.
