@@ -49,6 +49,11 @@ def test_tied_weights_count_once():
     assert layout(model).names == ("0.weight", "0.bias", "1.bias")
 
 
+def test_a_parameter_named_twice_counts_once():
+    places = layout(nn.Linear(3, 2), parameters=["bias", "weight", "bias"])
+    assert (places.names, places.size) == (("bias", "weight"), 8)
+
+
 def test_every_tensor_that_does_not_fit_is_named():
     places = layout(nn.Linear(3, 2))
     with pytest.raises(UsageError, match=r"weight: \[3, 2\], not \[2, 3\]; bias: missing"):

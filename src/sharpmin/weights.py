@@ -1,7 +1,7 @@
 """A network's weights as one flat vector theta, and back.
 
 `Layout` remembers which named parameters make up theta, in which order and of which shape. A parameter that
-two modules share (tied weights) appears once.
+two modules share (tied weights) appears once, and so does one that is named twice.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +64,9 @@ def layout(model: nn.Module, *, parameters: Iterable[str] | None = None) -> Layo
 
     """
     everything = dict(model.named_parameters())
-    names = [n for n, p in everything.items() if p.requires_grad] if parameters is None else list(parameters)
+    names = (
+        [n for n, p in everything.items() if p.requires_grad] if parameters is None else [*dict.fromkeys(parameters)]
+    )
     if unknown := [name for name in names if name not in everything]:
         raise UsageError(f"no such parameters: {', '.join(unknown)}; the model has {', '.join(everything)}")
     if not names:

@@ -45,6 +45,17 @@ def test_biases_and_the_weights_of_normalisation_layers_stay_where_they_are(norm
         assert bool(part.any()) == (name in MATRICES)
 
 
+@pytest.mark.parametrize("normalisation", ["filter", "layer", "none"])
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (4, 0, 2)])
+def test_a_tensor_without_elements_has_no_part_in_a_direction(normalisation, shape):
+    model = nn.Linear(4, 3)
+    model.empty = nn.Parameter(torch.zeros(shape))
+    f = Objective(model, examples(4, 4, dtype=torch.float32))
+    (direction,) = random_directions(f, f.theta, count=1, normalisation=normalisation)
+    assert direction.shape == (4 * 3 + 3,)
+    assert direction.isfinite().all()
+
+
 def test_the_normalised_directions_are_the_gaussian_ones_rescaled():
     for rescaled, gaussian in zip(directions(), directions(normalisation="none"), strict=True):
         for name in MATRICES:

@@ -80,8 +80,9 @@ def drawn(weights: Tensor, normalisation: Normalisation, generator: torch.Genera
         return gaussian.flatten()
     if weights.dim() < 2:
         return torch.zeros_like(gaussian).flatten()
-    filters = len(weights) if normalisation == "filter" else 1
-    return as_long_as(weights.reshape(filters, -1), gaussian.reshape(filters, -1)).flatten()
+    if normalisation == "layer":
+        weights, gaussian = weights[None], gaussian[None]
+    return as_long_as(weights.flatten(1), gaussian.flatten(1)).flatten()
 
 
 def as_long_as(weights: Tensor, direction: Tensor) -> Tensor:
