@@ -1,12 +1,14 @@
 """The probe finds what evaluation mode leaves random, and tells what kind it is."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from cases import examples, shallow, softmax_regression
 from sharpmin.determinism import randomness
+from sharpmin.errors import UsageError
 from sharpmin.objective import Objective, classification
 
 
@@ -64,3 +66,9 @@ def test_nan_is_not_taken_for_randomness():
     problem = softmax_regression()
     problem.data.inputs.fill_(float("nan"))
     assert randomness(Objective(problem.model, problem.data)) is None
+
+
+@pytest.mark.parametrize("data", [[], torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.zeros(0, 4)))])
+def test_data_without_a_batch_are_an_error_that_says_so(data):
+    with pytest.raises(UsageError, match="the data gave no examples"):
+        randomness(Objective(nn.Linear(4, 3), data))

@@ -5,10 +5,12 @@ same loss each time; but what is measured then is one draw of it. Randomness fro
 of theta at all.
 """
 
+from itertools import islice
 from typing import Any
 
 import torch
 
+from sharpmin.measurement import check_examples
 from sharpmin.objective import Objective
 from sharpmin.randomness import RandomStream
 
@@ -50,7 +52,9 @@ def randomness(objective: Objective) -> str | None:
 
 def first_batch(objective: Objective) -> Any:
     """The first batch of a pass."""
-    return next(RandomStream(objective.device).through(objective.batches()))
+    found = list(islice(RandomStream(objective.device).through(objective.batches()), 1))
+    check_examples(len(found))
+    return found[0]
 
 
 @torch.no_grad()
