@@ -72,3 +72,26 @@ def test_nan_is_not_taken_for_randomness():
 def test_data_without_a_batch_are_an_error_that_says_so(data):
     with pytest.raises(UsageError, match="the data gave no examples"):
         randomness(Objective(nn.Linear(4, 3), data))
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_samplers_own_generator_is_given_back_after_every_pass(several):
+    own = torch.Generator().manual_seed(5)
+    found = examples(13, 4, dtype=torch.float32)
+    data = torch.utils.data.TensorDataset(found.inputs, found.targets)
+    sampler = torch.utils.data.RandomSampler(data, generator=own)
+    if several:
+        options = {"batch_sampler": torch.utils.data.BatchSampler(sampler, 5, drop_last=True)}
+    else:
+        options = {"sampler": sampler, "batch_size": 5, "drop_last": True}
+    f = Objective(nn.Linear(4, 3), torch.utils.data.DataLoader(data, **options))
+    before = own.get_state()
+    assert f.value(f.theta) == f.value(f.theta)
+    assert torch.equal(own.get_state(), before)
+    assert randomness(f) is None
+
+
+def test_a_generator_is_told_from_a_shuffle():
+    f = Objective(nn.Linear(4, 3), (batch for batch in [(torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64))] * 3))
+    with pytest.raises(UsageError, match="a generator, can be read only once"):
+        randomness(f)

@@ -71,13 +71,15 @@ def batches(
 
 @contextmanager
 def same_order(data: Any) -> Iterator[None]:
-    """Give a loader's own random generator back as it was, so that every pass shuffles alike."""
-    generator = getattr(data, "generator", None)
-    state = generator.get_state() if isinstance(generator, torch.Generator) else None
+    """Give the random generators of a loader and its samplers back as they were, so that every pass shuffles alike."""
+    own = [getattr(data, name, None) for name in ("sampler", "batch_sampler")]
+    holders = (data, *own, getattr(own[1], "sampler", None))
+    found = (getattr(holder, "generator", None) for holder in holders)
+    states = {generator: generator.get_state() for generator in found if isinstance(generator, torch.Generator)}
     try:
         yield
     finally:
-        if generator is not None and state is not None:
+        for generator, state in states.items():
             generator.set_state(state)
 
 

@@ -5,11 +5,13 @@ same loss each time; but what is measured then is one draw of it. Randomness fro
 of theta at all.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import torch
 
+from sharpmin.errors import UsageError
 from sharpmin.measurement import check_examples
 from sharpmin.objective import Objective
 from sharpmin.randomness import RandomStream
@@ -22,6 +24,9 @@ def randomness(objective: Objective) -> str | None:
 
     Looks at the first batch only, at the present weights.
 
+    Raises:
+        UsageError: the data gave no batch, or are an iterator, which can be read only once.
+
     Example:
         >>> from sharpmin import data
         >>> toy = data.synthetic(train=8, test=8, shape=(4,), classes=3)
@@ -30,6 +35,11 @@ def randomness(objective: Objective) -> str | None:
         True
 
     """
+    if isinstance(objective.data, Iterator):
+        raise UsageError(
+            f"the data, a {type(objective.data).__name__}, can be read only once, and every value of f reads them: "
+            "give a DataLoader, a list of batches, or an object whose __iter__ begins anew"
+        )
     once, again = (first_batch(objective) for _ in range(2))
     first, same, other = (loss_of(objective, batch, seed) for batch, seed in ((once, 0), (once, 0), (once, 1)))
     if differ(first, same):
