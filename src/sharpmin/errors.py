@@ -35,3 +35,11 @@ class CheckpointError(SharpminError):
 
 class TaskError(SharpminError):
     """A user's own function or module raised."""
+
+
+SHORT = ("out of memory", "allocate memory", "not enough memory", "ALLOC_FAILED")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was refused: by Python or NumPy, or in the words of PyTorch, whose RuntimeError it is."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in SHORT)

@@ -189,7 +189,7 @@ def test_an_allocation_that_fails(fails, monkeypatch):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.\nmore")
 
     monkeypatch.setattr(minimizers, "train", refused)
-    assert "out of memory" in fails(JOB, 1)
+    assert "9 bytes; try a smaller --large-batch or a smaller --evaluation-batch or" in fails(JOB, 1)
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_keeps_what_was_good(fails, tmp_path):

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from sharpmin.errors import CheckpointError
+from sharpmin.errors import CheckpointError, is_out_of_memory
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How a file begins that `torch.save` wrote before version 1.6, or without its zip format."""
@@ -78,10 +78,10 @@ def _sound(file: Path) -> Iterator[None]:
     """Turn whatever a damaged file makes its reader stumble over into a CheckpointError."""
     try:
         yield
-    except (CheckpointError, OSError, MemoryError):
+    except (CheckpointError, OSError):
         raise
     except Exception as error:
-        if "memory" in str(error):  # how PyTorch reports that there is not enough of it
+        if is_out_of_memory(error):
             raise
         raise CheckpointError(f"{file} cannot be read ({_first_line(error)}): {DAMAGED}") from error
 

@@ -31,7 +31,10 @@ from sharpmin.cli.tables import tables
 from sharpmin.cli.together import check_verb, one_voice, tell
 from sharpmin.cli.train import train
 from sharpmin.distributed.launch import launched
-from sharpmin.errors import SharpminError
+from sharpmin.errors import SharpminError, is_out_of_memory
+
+LESS = ("--large-batch", "--batch-size", "--evaluation-batch", "--train-size", "--budget", "--workers")
+"""Options that need less memory the smaller they are."""
 
 app = App(
     name="sharpmin",
@@ -84,13 +87,22 @@ def run(arguments: list[str]) -> int:
         return fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
-    except MemoryError:
-        return fail("out of memory: try a smaller --large-batch, --evaluation-batch or --train-size", 1)
-    except RuntimeError as error:  # how PyTorch reports a failed allocation on the CPU
-        if "memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
-        return fail(f"out of memory: {str(error).splitlines()[0]}; try a smaller --large-batch or --train-size", 1)
+        said = [str(error).partition("\n")[0].rstrip("."), f"try {less(arguments)}"]
+        return fail(f"out of memory: {'; '.join(said)}", 1)
     return 0
+
+
+def less(arguments: list[str]) -> str:
+    """What of this command can be made smaller."""
+    _, apps, _ = app.parse_commands(arguments)
+    known = {name for argument in apps[-1].assemble_argument_collection() for name in argument.names}
+    options = [f"a smaller {name}" for name in LESS if name in known]
+    if "--only" in known:  # a verb that measures, perhaps data that come in batches
+        options.append("smaller batches of data of your own")
+    return " or ".join(options) or "a machine with more"
 
 
 def fail(sentence: str, code: int) -> int:
