@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cases import F64, random, same_bits
-from sharpmin.batchnorm import check_policy, evaluating
+from sharpmin.batchnorm import check_policy, estimating, evaluating
 from sharpmin.errors import UsageError
 
 X = random(9, 4)
@@ -75,3 +75,11 @@ def test_everything_comes_back_as_it_was(policy, fails):
 def test_an_unknown_policy_lists_the_choices():
     with pytest.raises(UsageError, match=r"'frozen'.*running, batch, recalibrate"):
         check_policy("frozen")
+
+
+@pytest.mark.parametrize("using", [lambda norm: evaluating(norm, "batch"), estimating])
+def test_a_batch_of_one_is_an_error_that_says_what_to_do(using):
+    with pytest.raises(UsageError, match=r"one example.*drop_last=True or"), using(norm := normed()):
+        norm(X[:1])
+    assert norm.training
+    assert norm.track_running_stats

@@ -52,7 +52,7 @@ def evaluating(model: nn.Module, policy: Policy) -> Iterator[None]:
     PyTorch's BatchNorm uses the batch's statistics without storing them exactly when it is in training mode
     and told not to track. (Under "recalibrate" the statistics estimated are the running ones.)
     """
-    with same_flags(model):
+    with same_flags(model), several_examples():
         model.eval()
         if policy == "batch":
             for module in model.modules():
@@ -64,7 +64,7 @@ def evaluating(model: nn.Module, policy: Policy) -> Iterator[None]:
 @contextmanager
 def estimating(model: nn.Module) -> Iterator[None]:
     """Put the model in evaluation mode, but let its BatchNorms average the statistics of the batches they see."""
-    with same_flags(model):
+    with same_flags(model), several_examples():
         model.eval()
         for module in norms(model).values():
             module.training, module.track_running_stats, module.momentum = True, True, None
@@ -89,3 +89,17 @@ def same_flags(model: nn.Module) -> Iterator[None]:
 def made(module: nn.Module) -> dict[str, Tensor]:
     """The tensors that hooks may have put into the module, which are neither weights nor buffers."""
     return {n: t for n, t in vars(module).items() if isinstance(t, Tensor)} if module._forward_pre_hooks else {}
+
+
+@contextmanager
+def several_examples() -> Iterator[None]:
+    """Say what to do where a BatchNorm is to take the statistics of a single example."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UsageError(
+            "BatchNorm has no statistics of a batch of one example, such as a ragged last one: give the loader "
+            "drop_last=True or another batch size"
+        ) from error

@@ -50,3 +50,17 @@ def test_what_can_be_made_smaller_is_what_the_verb_has(said):
 )
 def test_not_every_error_with_the_word_memory_in_it_is_a_lack_of_it(error, short):
     assert is_out_of_memory(error) is short
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("sharpness", ["--batch-norm", "batch"]),
+        ("sharpness", ["--batch-norm", "recalibrate"]),
+        ("spectrum", ["--batch-norm", "batch"]),
+        ("noise-scale", ["--batch-norm", "batch"]),
+    ],
+)
+def test_a_ragged_last_batch_of_one_example_under_batchnorm(said, verb, options):
+    line = said("def make(): return net(), [(x[:8], y[:8]), (x[8:], y[8:])]", *options, verb=verb, code=2)
+    assert "a batch of one example" in line
