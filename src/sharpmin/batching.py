@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
 
 from sharpmin.errors import UsageError
 
@@ -113,6 +114,22 @@ def moved(batch: Any, device: torch.device, dtype: torch.dtype | None = None, *,
     return batch
 
 
+def check_data(data: Any) -> None:
+    """Raise a UsageError for data that can be seen to be neither a pair of tensors nor batches."""
+    if isinstance(data, Pair):
+        if wrong := {type(part).__name__ for part in (data.inputs, data.targets) if not isinstance(part, Tensor)}:
+            raise UsageError(f"the data's inputs or targets are {' and '.join(sorted(wrong))}: make tensors of them")
+        if len(data.inputs) != len(data.targets):
+            raise UsageError(f"the data have {len(data.inputs)} inputs and {len(data.targets)} targets: one for each")
+        if len(data.inputs) == 0:
+            raise UsageError("the data set is empty: f is a mean over at least one example")
+    elif isinstance(data, Dataset) and not isinstance(data, IterableDataset):
+        raise UsageError(
+            f"the data, a {type(data).__name__}, are single examples: make batches of them, DataLoader(data, "
+            "batch_size=...); of a Dataset that holds whole batches, DataLoader(data, batch_size=None)"
+        )
+
+
 def check_batch_size(data: Any, batch_size: int | None) -> int | None:
     """The evaluation batch size for this data: the one given, or the whole set up to `DEFAULT_BATCH`.
 
@@ -120,8 +137,7 @@ def check_batch_size(data: Any, batch_size: int | None) -> int | None:
     """
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch_size is {batch_size}: it must be at least 1")
+    check_data(data)
     if not isinstance(data, Pair):
         return None
-    if len(data.inputs) == 0:
-        raise UsageError("the data set is empty: f is a mean over at least one example")
     return min(batch_size or DEFAULT_BATCH, len(data.inputs))

@@ -85,6 +85,8 @@ def run(arguments: list[str]) -> int:
         return fail(" ".join(str(error).split()), 2)
     except SharpminError as error:
         return fail(str(error), error.exit_code)
+    except SystemExit as error:  # of somebody's module that is a script
+        return fail(f"code that this command imports called sys.exit({error.code!r}): let it only define", 1)
     except KeyboardInterrupt:
         return fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
     except (MemoryError, RuntimeError) as error:

@@ -1,7 +1,7 @@
 """What all measuring verbs share: their options, and from them the subject with its surroundings."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -72,6 +72,7 @@ class Setting:
 def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None) -> Iterator[Setting]:
     """Tune the process, load the data and the points, and show progress meanwhile."""
     from sharpmin import subjects
+    from sharpmin.cli.own_code import own_code
     from sharpmin.cli.together import settle
     from sharpmin.console import progress
     from sharpmin.determinism import randomness
@@ -88,7 +89,7 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
         only=options.only,
         group=place.group,
     )
-    with progress(quiet=options.quiet or place.group.rank > 0) as report:
+    with progress(quiet=options.quiet or place.group.rank > 0) as report, nullcontext() if ours else own_code(source):
         if ours:
             if checkpoints:
                 raise UsageError(
