@@ -143,6 +143,7 @@ def test_the_way_out_is_a_command_that_works(tmp_path):
         "nested.pt": (save_zip, {"model": model.state_dict(), "args": extra}),
         "module.pt": (save_zip, {"model": model}),
         "plain.pkl": (save_plain, model.state_dict()),
+        "arrays.pt": (save_zip, {name: tensor.numpy() for name, tensor in model.state_dict().items()}),
     }
     for name, (save, content) in files.items():
         save(content, tmp_path / name)

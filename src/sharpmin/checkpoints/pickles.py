@@ -101,7 +101,8 @@ def _refused(file: Path, reason: str, *, load: str = TRUSTING) -> CheckpointErro
         "or, if you trust this file, run this where its classes can be imported (it looks for the weights under "
         f"'state_dict', 'model' or the top): python -c \"import torch; c = {load.format(there)}; "
         "w = c.get('state_dict', c.get('model', c)) if isinstance(c, dict) else c; "
-        f'torch.save(w if isinstance(w, dict) else w.state_dict(), {beside})"'
+        "w = w if isinstance(w, dict) else w.state_dict(); "
+        f"torch.save({{k: torch.as_tensor(v) if hasattr(v, 'shape') else v for k, v in w.items()}}, {beside})\""
     )
 
 
