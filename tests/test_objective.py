@@ -149,6 +149,13 @@ def test_a_list_of_batches_is_data_too():
         assert f.value(f.theta) == pytest.approx(problem.value(f.theta), rel=1e-14)
 
 
+def test_inference_mode_is_named_where_it_forbids_a_gradient():
+    problem = bowl()
+    f = Objective(problem.model, problem.data, loss=half_square)
+    with torch.inference_mode(), pytest.raises(UsageError, match=r"inside torch\.inference_mode"):
+        f.value_and_grad(f.theta)
+
+
 def test_a_generator_read_to_its_end_is_named():
     problem = bowl()
     f = Objective(problem.model, iter([(problem.data.inputs, None)]), loss=half_square)

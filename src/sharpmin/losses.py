@@ -113,6 +113,8 @@ def on_host(found: Sum) -> Sum:
 
 def check_depends(total: Tensor) -> None:
     """Raise a UsageError where a batch's loss was not computed from the weights."""
+    if torch.is_inference_mode_enabled():
+        raise UsageError("no gradient can be taken inside torch.inference_mode(): measure outside of it")
     if not total.requires_grad:
         raise UsageError(
             "the loss does not depend on the weights: does the loss function call the model that it is given (not "
