@@ -246,6 +246,8 @@ class Sharded(torch.Tensor):
             "weight is quantized, sparse, sharded or without values",
         ),
         (torch.ones(2, 2, dtype=torch.complex64), "weight is torch.complex64 instead of torch.float32"),
+        (torch.ones(2, 2, dtype=torch.int8), "weight is torch.int8 instead of torch.float32"),
+        (torch.ones(2, 2, dtype=torch.bool), "weight is torch.bool instead of torch.float32"),
     ],
 )
 def test_tensors_of_another_kind_do_not_fit(tensor, said):

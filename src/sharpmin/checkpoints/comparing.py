@@ -153,7 +153,7 @@ def _wrong(given: dict[str, Tensor], wanted: Wanted) -> Iterator[str]:
             yield f"{wanted.own[name]} is {list(tensor.shape)} instead of {list(target.shape)}"
         elif not _plain(tensor):
             yield f"{wanted.own[name]} is quantized, sparse, sharded or without values"
-        elif tensor.is_complex() and not target.is_complex():
+        elif (tensor.is_complex() and not target.is_complex()) or (_whole(tensor) and not _whole(target)):
             yield f"{wanted.own[name]} is {tensor.dtype} instead of {target.dtype}"
 
 
@@ -169,3 +169,8 @@ def _plain(tensor: Tensor) -> bool:
     if type(tensor) not in (Tensor, nn.Parameter):
         return False
     return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
+
+
+def _whole(tensor: Tensor) -> bool:
+    """Whether it holds integers or truth values, which for weights are the codes of quantized ones, or a mask."""
+    return not (tensor.is_floating_point() or tensor.is_complex())
