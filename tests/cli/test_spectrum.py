@@ -33,6 +33,12 @@ def test_a_layer_of_the_gauss_newton_matrix_and_its_density(task, tmp_path, caps
     assert (tmp_path / "Figures" / "a-density.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(("which", "count"), [("top", 3), ("both", 2)])
+def test_a_matrix_of_few_rows_has_few_eigenvalues_by_default(which, count, task, tmp_path):
+    assert run(["spectrum", task, "a.pt", "--only", "3.bias", "--which", which, *QUICK]) == 0
+    assert len(rows(tmp_path)[0]["eigenvalues"]) == count
+
+
 @pytest.mark.parametrize(("extra", "says"), [(["--k", "0"], "0"), (["--layers", "9.*"], "9.*")])
 def test_bad_input(extra, says, task, capsys):
     assert run(["spectrum", task, "a.pt", *extra, *QUICK]) == 2

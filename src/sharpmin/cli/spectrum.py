@@ -15,7 +15,7 @@ def spectrum(
     source: str,
     /,
     *checkpoints: str,
-    k: int = 5,
+    k: int | None = None,
     which: Literal["top", "bottom", "both"] = "top",
     matrix: Literal["hessian", "gauss-newton"] = "hessian",
     layers: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
@@ -37,7 +37,7 @@ def spectrum(
     checkpoints
         Of your own task: files or folders with weights.
     k
-        Eigenvalues at each end.
+        Eigenvalues at each end; 5, or as many as there are.
     which
         The largest, the smallest (most negative), or both.
     matrix
@@ -60,13 +60,15 @@ def spectrum(
     from sharpmin import measures
     from sharpmin.products import Curvature
 
-    rows, asked = [], {"k": k, "which": which, "tol": tol, "max_products": max_products}
+    rows, asked = [], {"which": which, "tol": tol, "max_products": max_products}
     with measuring(source, checkpoints, options) as setting:
         for point in setting.subject.points:
             objective = setting.subject.around(point)
             curvature = Curvature(objective, matrix=matrix, layers=layers)
             report = labelled(setting.progress, point)
-            found = measures.spectrum(curvature, **asked, seed=seed, progress=report)  # type: ignore[arg-type]
+            most = curvature.size // (2 if which == "both" else 1)
+            pairs = max(1, min(5, most)) if k is None else k
+            found = measures.spectrum(curvature, k=pairs, **asked, seed=seed, progress=report)  # type: ignore[arg-type]
             whole = measures.trace(curvature, seed=seed, progress=report) if trace else None
             keep(setting, point, found, whole)
             rows.append((point, found, whole))
