@@ -82,3 +82,9 @@ def test_what_is_no_loss_is_told(returned, says):
 
 def test_a_count_may_be_a_tensor():
     assert summed((torch.tensor(6.0), torch.tensor(4))).examples == summed((torch.tensor(6.0), 4.0)).examples == 4
+
+
+@pytest.mark.parametrize(("batch", "says"), [({"x": torch.ones(2)}, "dict"), (torch.ones(2), r"a tensor \[2\]")])
+def test_a_batch_that_is_no_pair_is_told(batch, says):
+    with pytest.raises(UsageError, match=f"takes batches .inputs, targets. and was.*{says}"):
+        classification(nn.Identity(), batch)

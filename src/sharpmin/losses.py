@@ -50,12 +50,18 @@ def classification(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
         torch.Size([2])
 
     """
-    scored, counted = unmasked(model, batch), counting(batch[1])
+    scored = unmasked(model, batch)
+    counted = counting(batch[1])
     return scored if bool(counted.all()) else Scored(*(each[counted] for each in scored))
 
 
 def unmasked(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
     """The same of targets that all count: without a branch on numbers, so that `torch.func.vmap` can take it."""
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise UsageError(
+            f"the default loss, cross-entropy, takes batches (inputs, targets) and was given {in_words(batch)}: give a "
+            "loss function of your own"
+        )
     inputs, targets = batch
     logits = model(inputs).double()
     if targets.is_floating_point():

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sharpmin import batching
 from sharpmin.arithmetic import Precision, check_precision, forward_pass, matrix_unit
-from sharpmin.batching import DEFAULT_BATCH, Data, Pair, check_batch_size
+from sharpmin.batching import DEFAULT_BATCH, Data, Pair, check_batch_size, check_data
 from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
 from sharpmin.combination import Combination, First, FirstLayer, FirstLayers
 from sharpmin.distributed.group import ALONE, Group
@@ -105,11 +105,12 @@ class Objective:
         self.layout = layout(self.model, parameters=parameters)
         self.data = data
         self.calibration = data if calibration is None else calibration
+        self.batch_size = check_batch_size(data, batch_size)
+        check_data(self.calibration)
         every = loss is classification and isinstance(data, Pair) and bool(counting(data.targets).all())
         self.loss, self.group = unmasked if every else loss, group
         self.batch_norm: Policy = batch_norm or "running"
         self.undecided = batch_norm is None and bool(norms(self.model))
-        self.batch_size = check_batch_size(data, batch_size)
         self.precision: Precision = precision
         self._buffers: Mapping[str, Tensor] = {}
 
