@@ -78,7 +78,7 @@ def test_a_ragged_last_batch_of_one_example_under_batchnorm(said, verb, options)
             "failed at own.py:8 with RuntimeError: unsupported operation: more than one element",
         ),
         ("def make(): return nn.Linear(5, 3), [(x, y)]", "make failed with RuntimeError: mat1 and mat2 shapes"),
-        ("def make(): return net(), [{'x': x, 'y': y}]", "a task without a loss of its own has batches (inputs,"),
+        ("def make(): return net(), [(x.tolist(), y)]", "a task without a loss of its own has batches (inputs,"),
         ("def make(): return net(), 5", "make failed with TypeError: 'int' object is not iterable"),
         ("import sys\ndef make(): sys.exit()", "failed at own.py:9 with SystemExit; what only a script"),
         ("import sys\nsys.exit(0)\ndef make(): pass", "failed at own.py:9 with SystemExit: 0; what only a script"),

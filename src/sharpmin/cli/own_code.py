@@ -73,9 +73,9 @@ def seams() -> tuple[object, ...]:
 
 def hints(error: BaseException) -> Iterator[str]:
     """What may be the matter."""
-    from sharpmin.losses import classification
+    from sharpmin.losses import unmasked
 
-    if passed_through(error, classification):
+    if passed_through(error, unmasked):
         yield "a task without a loss of its own has batches (inputs, targets) of tensors, which cross-entropy takes"
     if isinstance(error, SystemExit):
         yield "what only a script should do belongs under if __name__ == '__main__'"
