@@ -318,6 +318,38 @@ def test_torchscript(scripted):
             torch.testing.assert_close(dense(curvature), expected, rtol=0, atol=1e-6)
 
 
+class HalfProduct(torch.autograd.Function):
+    """a b, with a backward pass that forgets how the one slope depends on the other factor."""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        return a * b
+
+    @staticmethod
+    def backward(ctx, slope):
+        a, b = ctx.saved_tensors
+        return slope * b.detach(), slope * a
+
+
+class Factors(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = (nn.Parameter(random(4, seed=seed)) for seed in (1, 2))
+
+    def forward(self):
+        return HalfProduct.apply(self.a, self.b)
+
+
+@pytest.mark.parametrize("method", ["auto", "double-backward"])
+def test_a_matrix_that_is_not_symmetric_is_refused(method):
+    f = Objective(Factors(), [None], loss=lambda model, _: model().sum()[None])
+    with pytest.raises(UsageError, match="is not symmetric: some operation of this network has a wrong second deriv"):
+        Curvature(f, method=method) @ torch.ones(8, dtype=F64)
+    by_hand = np.kron([[0, 1], [1, 0]], np.eye(4))
+    np.testing.assert_allclose(dense(Curvature(f, method="finite-differences")), by_hand, atol=1e-6)
+
+
 def test_activations_computed_again_in_the_backward_pass():
     class Again(nn.Sequential):
         def forward(self, x):

@@ -49,6 +49,8 @@ BY_AUTOGRAD: dict[tuple[str, str], OnBatch] = {
     ("gauss-newton", "forward-over-reverse"): autograd.gauss_newton_forward,
     ("gauss-newton", "double-backward"): autograd.gauss_newton_backward,
 }
+ASYMMETRY = 0.01  # of a product's length
+EPS = {"tf32": 2**-10, "bfloat16": 2**-7}
 UNKNOWN_MEMORY = 4 * 2**30  # assumed free where the system does not say
 
 
@@ -74,7 +76,8 @@ class Curvature:
         products: computed so far.
 
     Raises:
-        UsageError: unknown matrix, method or pattern; the policy "recalibrate"; theta of another network.
+        UsageError: unknown matrix, method or pattern; the policy "recalibrate"; theta of another network. At the first
+            product: no exact method works, or "double-backward" gives a matrix that is not symmetric.
 
     Example:
         >>> from sharpmin import data
@@ -153,6 +156,8 @@ class Curvature:
             raise UsageError("the vector to multiply with is not finite")
         with self.objective.arithmetic():
             result = self._by_first(directions) if self.method == "auto" else self._by(self.method, directions)
+            if self.method == "double-backward" and not self.products:
+                self._check_symmetric(v.to(result), result)
         self.products += 1
         if not all_finite(result):
             raise UsageError(
@@ -173,6 +178,22 @@ class Curvature:
             self.passed_over[method] = next(filter(None, reasons))
         tried = "; ".join(f"{method}: {why}" for method, why in self.passed_over.items())
         raise UsageError(f'no exact product works here ({tried}): method="finite-differences" needs only gradients')
+
+    def _check_symmetric(self, v: Tensor, product: Tensor) -> None:
+        """Raise a UsageError where u.Av and v.Au differ by more than rounding, for a random u.
+
+        An operation's second derivative may be wrong in PyTorch, or in an autograd function of somebody's own. What
+        rounding is, where the product is about 0, is told by second derivatives of f / |theta|^2.
+        """
+        u = torch.randn(self.size, generator=torch.Generator().manual_seed(0)).to(product)
+        other = self._by("double-backward", self.layout.unflatten(u))
+        curved = other.norm() + u.norm() * abs(self.objective.value(self.theta)) / (self.theta.square().sum() or 1.0)
+        eps = max(torch.finfo(self.dtype).eps, EPS.get(self.objective.precision, 0.0))
+        if (u @ product - v @ other).abs() > ASYMMETRY * product.norm() + 100 * eps * v.norm() * curved:
+            raise UsageError(
+                f"the {self.matrix} matrix that double-backward gives is not symmetric: some operation of this network "
+                'has a wrong second derivative; method="finite-differences" (of the Hessian) needs only gradients'
+            )
 
     def _tried(self, method: Method, v: Named) -> tuple[Tensor, int] | str:
         """What this process's batches add to the product, or why the method cannot say."""
