@@ -234,7 +234,9 @@ class Objective:
             found = self.score(model, batch)
             check_depends(found.total)
             shares = torch.autograd.grad(found.total, pieces, allow_unused=True, materialize_grads=True)
-            return found._replace(total=found.total.detach()), torch.cat([share.reshape(-1) for share in shares])
+            return found._replace(total=found.total.detach()), torch.cat(
+                [share.detach().reshape(-1) for share in shares]
+            )
 
         with self.arithmetic():
             return self.lend(network, differentiate, batch)
