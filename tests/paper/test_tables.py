@@ -7,7 +7,7 @@ import pytest
 
 from sharpmin.cli import run
 from sharpmin.errors import RunError
-from sharpmin.paper.tables import cells, markdown
+from sharpmin.paper.tables import cells, markdown, remarks
 from sharpmin.runs import Run, write_json
 
 
@@ -40,6 +40,49 @@ def test_means_and_deviations_over_trials(trials):
     assert test.deviation == pytest.approx(statistics.stdev([80, 81, 82]))
     assert found[2, "LB", "train accuracy", None].mean == pytest.approx(91)
     assert (3, "LB", "sharpness", 1e-3) not in found  # nothing was measured there
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"asked": {"iterations": 1, "only": ["16.*"]}}, "1 iteration, only 16.*"),
+        ({"asked": {"iterations": 30}}, "30 iterations"),
+        ({"solver": "scipy"}, "solver scipy"),
+        ({"seed": -1}, "seed -1"),
+        ({"batch_norm": "running"}, "batch norm running"),
+        ({"batch_size": 100}, "batch size 100"),
+        ({"precision": "bfloat16"}, "precision bfloat16"),
+    ],
+)
+def test_what_was_measured_otherwise_than_in_the_paper_is_left_out_and_told(trials, other, told):
+    here, before = Run(trials[0]), cells(trials)
+    line = {"minimizer": "SB", "epsilon": 1e-3, "subspace": None, "start": "corner", "value": 99.0, **other}
+    here.write_lines("sharpness.jsonl", [*here.read_lines("sharpness.jsonl"), line])
+    assert cells(trials) == before
+    assert list(remarks(trials, before)) == [
+        f"Left out of Table 3, as not measured like the paper's: start zero; {told}."
+    ]
+
+
+def test_a_training_set_of_less_than_5000_is_one_evaluation_batch(tmp_path):
+    folder = trial(tmp_path / "few", 0)
+    write_json(folder / "settings.json", {"network": "F1", "data": {"train": 2000}})
+    rows = [{**row, "batch_size": 2000} for row in Run(folder).read_lines("sharpness.jsonl")]
+    Run(folder).write_lines("sharpness.jsonl", rows)
+    assert {cell.table for cell in cells([folder])} == {2, 3, 4}
+
+
+def test_what_is_missing_is_told_with_its_command(trials, capsys):
+    (trials[0] / "sharpness.jsonl").unlink()
+    assert run(["tables", str(trials[0])]) == 0
+    said = capsys.readouterr().out
+    assert f"Table 3 needs sharpmin sharpness {trials[0]}, and so for each run." in said
+    assert f"Table 4 needs sharpmin sharpness {trials[0]} --subspace 100, and so for each run." in said
+    (trials[0] / "line-4-5000.jsonl").unlink()
+    assert run(["tables", str(trials[0])]) == 1
+    said = capsys.readouterr()
+    assert "there is nothing to make tables of: Table 2 needs both minimizers evaluated" in said.err
+    assert said.out == ""
 
 
 def test_one_trial_has_no_deviation(trials):

@@ -4,13 +4,14 @@ import json as encoding
 from dataclasses import asdict
 from pathlib import Path
 
-from sharpmin.errors import UsageError
+from sharpmin.errors import RunError, UsageError
 
 
 def tables(*runs: Path, json: Path | None = None) -> None:
     """Print accuracies and sharpness of several runs of one network as mean and standard deviation beside the paper's.
 
-    Reads what sharpmin plot and sharpmin sharpness left in the run folders; nothing is computed anew.
+    Reads what sharpmin plot and sharpmin sharpness left in the run folders; nothing is computed anew. Of Metric 2.1
+    only what was measured as in the paper counts; what is left out is said.
 
     Parameters
     ----------
@@ -20,7 +21,7 @@ def tables(*runs: Path, json: Path | None = None) -> None:
         Write every value there too.
     """
     from sharpmin.paper.inputs import MADE_UP
-    from sharpmin.paper.tables import cells, markdown
+    from sharpmin.paper.tables import cells, markdown, remarks
     from sharpmin.runs import write
     from sharpmin.subjects import are_made_up
     from sharpmin.trials import pairs
@@ -29,6 +30,9 @@ def tables(*runs: Path, json: Path | None = None) -> None:
         raise UsageError("give the run folders of one network, one for each trial")
     runs = pairs(runs) or runs
     found = cells(runs)
+    remarked = list(remarks(runs, found))
+    if not found:
+        raise RunError(f"there is nothing to make tables of: {' '.join(remarked)}")
     made_up = are_made_up(runs)
     if json is not None:
         rows = [
@@ -43,5 +47,7 @@ def tables(*runs: Path, json: Path | None = None) -> None:
         ]
         write(json, (encoding.dumps(rows, indent=1) + "\n").encode())
     print(markdown(found))
+    if remarked:
+        print("", *remarked, sep="\n")
     if made_up:
         print(MADE_UP)

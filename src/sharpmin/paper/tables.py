@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sharpmin.batching import DEFAULT_BATCH
 from sharpmin.errors import RunError
-from sharpmin.paper.metric import EPSILONS
+from sharpmin.paper.metric import EPSILONS, asked, unlike_the_paper
 from sharpmin.paper.published import accuracy_cell, sharpness_row
 from sharpmin.runs import Run
 from sharpmin.subjects import settings_of
@@ -91,16 +92,38 @@ def along_the_path(run: Run) -> list[dict[str, Any]]:
 
 
 def tables_3_and_4(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
-    """Metric 2.1 as in the paper: ten iterations, from the corner; the last such row of each run."""
-    rows = [Run(folder).read_lines("sharpness.jsonl") for folder in folders]
+    """Metric 2.1 by the settings of `sharpmin.paper.metric`, whatever else was measured; the last row of each run."""
+    rows = [[row for row, apart in sharpness_rows(folder) if not apart] for folder in folders]
     for table, subspace in SPACES.items():
         for epsilon in EPSILONS:
             published = sharpness_row(network, epsilon=epsilon, subspace=subspace) or {}
             for regime in ALPHAS:
-                wanted = {"minimizer": regime, "epsilon": epsilon, "subspace": subspace, "start": "corner"}
+                wanted = {"minimizer": regime, "epsilon": epsilon, "subspace": subspace}
                 found = [[row for row in lines if wanted.items() <= row.items()] for lines in rows]
                 values = tuple(lines[-1]["value"] for lines in found if lines)
                 yield Cell(table, network, regime, "sharpness", epsilon, values, published.get(regime))
+
+
+def sharpness_rows(folder: Path) -> list[tuple[dict[str, Any], list[str]]]:
+    """The rows of sharpness.jsonl, each with what sets it apart from the paper's tables."""
+    examples = settings_of(folder).get("data", {}).get("train", DEFAULT_BATCH)
+    rows = Run(folder).read_lines("sharpness.jsonl")
+    return [(row, unlike_the_paper(asked(row), examples=examples)) for row in rows]
+
+
+def remarks(folders: Sequence[Path], found: Sequence[Cell]) -> Iterator[str]:
+    """What was measured otherwise than in the paper and so left out, and how to make the tables that are missing."""
+    made = {cell.table for cell in found}
+    if 2 not in made:
+        yield "Table 2 needs both minimizers evaluated: run the same sharpmin plot with --points 25."
+    rows = [row for folder in folders for row in sharpness_rows(folder)]
+    for table, subspace in SPACES.items():
+        here = [apart for row, apart in rows if row["epsilon"] in EPSILONS and row.get("subspace") == subspace]
+        if others := dict.fromkeys(", ".join(apart) for apart in here if apart):
+            yield f"Left out of Table {table}, as not measured like the paper's: {'; '.join(others)}."
+        if table not in made:
+            option = "" if subspace is None else f" --subspace {subspace}"
+            yield f"Table {table} needs sharpmin sharpness {folders[0]}{option}, and so for each run."
 
 
 def markdown(found: Sequence[Cell]) -> str:
