@@ -28,6 +28,15 @@ def test_the_rows_are_the_library_calls_at_the_stored_weights(finished_run, caps
     assert not list(finished_run.glob("unfinished*"))
 
 
+def test_the_paper_s_row_stands_only_beside_the_paper_s_settings(finished_run, capsys):
+    command = ["sharpness", str(finished_run), *QUICK, "--compare", "--iterations", "1", "--only", "16.*"]
+    for _ in range(2):  # measured, and read
+        assert run(command) == 0
+        said = capsys.readouterr().out
+        assert "205.14" not in said
+        assert "The paper has no numbers by these settings: 1 iteration, only 16.*." in said
+
+
 def test_what_a_run_folder_has_is_not_computed_again(finished_run, capsys, monkeypatch):
     command = ["sharpness", str(finished_run), *QUICK, "--epsilon", "1e-2", "--start", "zero", "--iterations", "2"]
     assert run(command) == 0

@@ -16,6 +16,7 @@ from sharpmin.measures import sharpness
 from sharpmin.paper import batch_sizes, inputs, remedies, sharpness_along, warm_start
 from sharpmin.paper.contents import CONTENTS
 from sharpmin.paper.inputs import MADE_UP
+from sharpmin.paper.metric import metric_2_1
 from sharpmin.sweep import plan, recipes
 
 SPLIT = toy()
@@ -34,13 +35,13 @@ def small(in_process, monkeypatch):
 
 
 def make_small(monkeypatch):
-    """Fifty examples of six features, and one iteration of L-BFGS-B."""
+    """Fifty examples of six features, and one iteration of L-BFGS-B where no number of the paper stands beside."""
     for module in (inputs, plan):
         monkeypatch.setattr(module, "whole", lambda *_, **__: SPLIT)
     for module in (batch_sizes, warm_start, sharpness_along, remedies):
         monkeypatch.setattr(module, "metric_2_1", metric)
     monkeypatch.setattr(remedies, "NAMES", ("sam",))
-    monkeypatch.setattr(recipes, "both_epsilons", lambda: (metric(epsilon=1e-3), metric(epsilon=5e-4)))
+    monkeypatch.setattr(recipes, "both_epsilons", lambda: (metric_2_1(epsilon=1e-3), metric_2_1(epsilon=5e-4)))
 
 
 def everything(out, *options):

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from report.conftest import of_two
-from report.made import SHARP, point, run_folder, runs
+from report.made import SHARP, append, point, run_folder, runs, sharpness
 from sharpmin import report as reports
 from sharpmin.report.page import embedded, page
 
@@ -77,6 +77,25 @@ def test_nothing_is_fetched_from_anywhere(report):
     assert [value for value in linked if not value.startswith(("#", "data:,"))] == []
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|WebSocket|sendBeacon|import\(", text)
     assert "default-src 'none'" in text
+
+
+def test_the_paper_s_numbers_stand_only_beside_the_paper_s_settings(tmp_path):
+    folder = run_folder(tmp_path)
+    for name in ("SB", "LB"):
+        row = sharpness(name, 7.0)
+        append(folder / "sharpness.jsonl", {**row, "asked": {**row["asked"], "iterations": 1, "only": ["16.*"]}})
+        append(folder / "sharpness.jsonl", sharpness(name, 8.0, batch_norm="running"))
+    text = page(reports.gather([folder]))
+    papers = {(row[0], row[1]): row[-2] for row in data(text)["sharpness"]["rows"]}
+    assert papers == {
+        ("Metric 2.1 (ε 0.001), batch norm batch", "SB"): 1.23,
+        ("Metric 2.1 (ε 0.001), batch norm batch", "LB"): 205.14,
+        ("Metric 2.1 (ε 0.001, 1 iteration, only 16.*)", "SB"): None,
+        ("Metric 2.1 (ε 0.001, 1 iteration, only 16.*)", "LB"): None,
+        ("Metric 2.1 (ε 0.001), batch norm running", "SB"): None,
+        ("Metric 2.1 (ε 0.001), batch norm running", "LB"): None,
+    }
+    assert "only None" not in text
 
 
 def test_it_is_small(report):

@@ -6,7 +6,7 @@ import pytest
 
 from report.made import SHARP, append, lines, point, run_folder, runs, sharpness
 from sharpmin.report import gather
-from sharpmin.report.evidence import measures, over_trials
+from sharpmin.report.evidence import measures, over_trials, voting
 from sharpmin.report.verdict import NOTHING, verdict
 
 
@@ -33,25 +33,52 @@ def test_means_within_two_standard_errors_are_not_told_apart(tmp_path):
     assert verdict(gather(runs(tmp_path, sharp=spread_out))).headline.startswith("Nothing measured here tells")
 
 
+def with_lambda_max(folder, flat, sharp):
+    """A row of `sharpmin spectrum` for either minimizer."""
+    for name, value in (("SB", flat), ("LB", sharp)):
+        row = {"minimizer": name, "matrix": "hessian", "eigenvalues": [value], "residuals": [0.0], "converged": [True]}
+        append(folder / "spectrum.jsonl", row)
+
+
 def test_measures_that_disagree(tmp_path):
     folders = runs(tmp_path)
-    for seed, folder in enumerate(folders):
-        for name in ("SB", "LB"):
-            value = SHARP["LB" if name == "SB" else "SB"][seed]
-            append(folder / "sharpness.jsonl", sharpness(name, value, epsilon=5e-4))
+    for folder in folders:
+        with_lambda_max(folder, 5.0, 1.0)
     assert verdict(gather(folders)).headline == (
         "The measures disagree on whether the large-batch minimizer or the small-batch minimizer is the sharper."
     )
 
 
-def test_two_of_three(tmp_path):
+def test_metric_2_1_has_one_vote_by_whatever_settings_it_was_taken(tmp_path):
     folders = runs(tmp_path)
     for folder in folders:
+        with_lambda_max(folder, 1.0, 2.0)
         for name, value in (("SB", 5.0), ("LB", 1.0)):
-            append(folder / "sharpness.jsonl", sharpness(name, value, epsilon=5e-4))
-        for name, value in (("SB", 1.0), ("LB", 2.0)):
-            append(folder / "sharpness.jsonl", sharpness(name, value, subspace=100))
-    assert "by 2 of 3 measures, and it generalises worse" in verdict(gather(folders)).headline
+            row = sharpness(name, value, seed=-1)
+            append(folder / "sharpness.jsonl", {**row, "asked": {**row["asked"], "iterations": 1, "only": ["16.*"]}})
+            append(folder / "sharpness.jsonl", sharpness(name, 6 - value, epsilon=5e-4))
+    found = verdict(gather(folders))
+    assert found.headline == (
+        "The large-batch minimizer is sharper than the small-batch minimizer by every measure taken, though not by "
+        "every setting, and it generalises worse."
+    )
+    assert (
+        "LB is sharper than SB by 2 of 2 measures (Metric 2.1 (ε 0.001) 100 times, lambda-max 2 times)"
+        in (found.details[0])
+    )
+    assert found.details[1].endswith(
+        "By other settings LB is so many times as sharp: Metric 2.1 (ε 0.001, 1 iteration, only 16.*) 0.2, "
+        "Metric 2.1 (ε 0.0005) 5."
+    )
+
+
+def test_where_nothing_is_as_in_the_paper_most_iterations_of_all_weights_vote(tmp_path):
+    folder = run_folder(tmp_path, sharp=None)
+    for how in ({"iterations": 3}, {"iterations": 30}, {"iterations": 60, "only": ["0.*"]}):
+        for name in ("SB", "LB"):
+            append(folder / "sharpness.jsonl", {**sharpness(name, 1.0), "asked": how})
+    story = gather([folder])
+    assert [one.name for one in voting(story, measures(story))] == ["Metric 2.1 (ε 0.001, 30 iterations)"]
 
 
 def test_a_single_trial_is_judged_by_the_test_set_s_own_uncertainty(tmp_path):

@@ -56,7 +56,7 @@ def sharpness(
     seed
         Of the random subspace.
     compare
-        Put the points side by side, with their ratio and the paper's row where there is one.
+        Put the points side by side, with their ratio and, of a run folder, the paper's row where it has these settings.
     options
         See `sharpmin.cli.measuring`.
     """
@@ -73,8 +73,13 @@ def sharpness(
     ]
     with measuring(source, checkpoints, options) as setting:
         rows = list(measured(setting, plan))
-    network = setting.subject.network
-    show(side_by_side(network, rows) if compare else table(rows))
+        apart = differences(setting.subject, rows, iterations)
+    if not compare:
+        show(table(rows))
+        return
+    show(side_by_side(setting.subject.network, rows, apart))
+    if setting.subject.network and (said := dict.fromkeys(", ".join(one) for one in apart if one)):
+        print(f"The paper has no numbers by these settings: {'; '.join(said)}.")
 
 
 def measured(setting: Setting, plan: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -147,8 +152,18 @@ def ended(found: Any) -> str:
     return f"{found.status}, still climbing" if climbing else str(found.status)
 
 
-def side_by_side(network: str | None, rows: Sequence[tuple[str, Any]]) -> Any:
-    """The points of each epsilon beside each other, the last over the first, and the paper's row."""
+def differences(subject: "Subject", rows: Sequence[tuple[str, Any]], iterations: int) -> list[list[str]]:
+    """What sets each measurement at a network of the paper apart from the paper's own, in words."""
+    from sharpmin.paper.metric import asked, unlike_the_paper
+
+    if subject.network is None:
+        return [[] for _ in rows]
+    given, examples = {"iterations": iterations, "only": subject.evaluation.only}, len(subject.data)  # type: ignore[arg-type]
+    return [unlike_the_paper(asked({**vars(found), "asked": given}), examples=examples) for _, found in rows]
+
+
+def side_by_side(network: str | None, rows: Sequence[tuple[str, Any]], apart: Sequence[Sequence[str]]) -> Any:
+    """The points of each epsilon beside each other, the last over the first, and the paper's row where it has one."""
     from rich.table import Table
 
     from sharpmin.paper.published import sharpness_row
@@ -158,11 +173,13 @@ def side_by_side(network: str | None, rows: Sequence[tuple[str, Any]]) -> Any:
     paper = [f"paper {point}" for point in points] if network else []
     shown = Table("epsilon", "start", *points, *ratio_of, *paper, box=None)
     found = {(result.epsilon, result.start, point): result for point, result in rows}
+    other = {(result.epsilon, result.start) for (_, result), unlike in zip(rows, apart, strict=True) if unlike}
     for epsilon, start in dict.fromkeys((result.epsilon, result.start) for _, result in rows):
         values = [found[epsilon, start, point].value for point in points]
         ratio = [f"{values[-1] / values[0]:.1f}" if values[0] else "-"] if ratio_of else []
         subspace = found[epsilon, start, points[0]].subspace
-        row_of = sharpness_row(network, epsilon=epsilon, subspace=subspace) if network else None
-        cells = [f"{row_of[p][0]:.2f} ± {row_of[p][1]:.2f}" if row_of else "-" for p in points] if network else []
+        known = None if network is None else sharpness_row(network, epsilon=epsilon, subspace=subspace)
+        theirs = {} if known is None or (epsilon, start) in other else known
+        cells = ["{:.2f} ± {:.2f}".format(*theirs[p]) if p in theirs else "-" for p in points] if network else []
         shown.add_row(f"{epsilon:g}", start, *(f"{value:.2f}" for value in values), *ratio, *cells)
     return shown

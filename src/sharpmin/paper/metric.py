@@ -69,14 +69,12 @@ def in_words(key: str, value: Any) -> str:
     """A setting of a measurement.
 
     Example:
-        >>> in_words("iterations", 1), in_words("only", None), in_words("batch_norm", "running")
-        ('1 iteration', 'all weights', 'batch norm running')
+        >>> in_words("iterations", 1), in_words("only", "0.*"), in_words("batch_norm", "running")
+        ('1 iteration', 'only 0.*', 'batch norm running')
 
     """
     if key == "iterations":
         return f"{value} iteration{'' if value == 1 else 's'}"
-    if key == "only" and value is None:
-        return "all weights"
     if key == "batch_size" and value is None:
         return "batches of its own"
     return f"{key.replace('_', ' ')} {value}"

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sharpmin.paper.metric import AS_IN_THE_PAPER, EPSILONS, asked, in_words, unlike_the_paper
 from sharpmin.report.spread import Spread, spread
 from sharpmin.report.story import Row, Story, Trial
 
-HOW_SHARPNESS = (*("epsilon", "subspace", "start", "limit", "solver", "batch_norm", "batch_size", "precision", "only"),)
+HOW_SHARPNESS = (
+    *("epsilon", "subspace", "start", "iterations", "solver", "batch_norm", "batch_size", "precision", "only"),
+)
 HOW_SPECTRUM = ("matrix", "layers", "batch_norm", "batch_size", "precision")
 AT = {"SB": 0.0, "LB": 1.0}
 STANDING = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -33,6 +36,11 @@ class Measured:
     how: Row
     values: dict[str, dict[str, float]]
     errors: dict[str, float | None]
+
+    @property
+    def measure(self) -> str:
+        """Its name without the settings: "Metric 2.1"."""
+        return self.name.partition(" (")[0].partition(",")[0]
 
     def over(self, point: str) -> Spread:
         """Over the trials."""
@@ -69,19 +77,32 @@ def metric_2_1(story: Story) -> Iterator[Measured]:
     """From the rows of `sharpmin sharpness`."""
 
     def name(how: Row) -> str:
-        directions = f", {how['subspace']} directions" if how["subspace"] else ""
-        return f"Metric 2.1 (ε {how['epsilon']:g}{directions})"
+        told = [f"ε {how['epsilon']:g}"]
+        told += [f"{how['subspace']} directions"] if how["subspace"] else []
+        told += [in_words(key, how[key]) for key in ("iterations", "only") if how[key] != AS_IN_THE_PAPER[key]]
+        return f"Metric 2.1 ({', '.join(told)})"
 
-    rows = [(trial.name, sharpness_row(row)) for trial in story.trials for row in trial.sharpness]
+    rows = [(trial.name, {**row, **asked(row)}) for trial in story.trials for row in trial.sharpness]
     yield from grouped(rows, HOW_SHARPNESS, name, lambda row: (row["value"], None))
 
 
-def sharpness_row(row: Row) -> Row:
-    """A row with what older ones left out."""
-    asked = row.get("asked") or {}
-    only = asked.get("only")
-    given = {"start": "corner", "solver": "sharpmin", **row}
-    return {**given, "limit": asked.get("iterations", 10), "only": only and ", ".join(only)}
+def as_in_the_paper(story: Story, one: Measured) -> bool:
+    """Whether this is Metric 2.1 in the full space or in 100 directions as the paper's tables have it."""
+    examples = story.trials[0].settings.get("data", {}).get("train")
+    asked_for = one.how.get("epsilon") in EPSILONS and one.how.get("subspace") in (None, 100)
+    return asked_for and examples is not None and not unlike_the_paper(one.how, examples=examples)
+
+
+def voting(story: Story, found: Sequence[Measured]) -> list[Measured]:
+    """One of each measure: the paper's Metric 2.1, else of all weights, in the full space, by most iterations."""
+
+    def rank(one: Measured) -> tuple[Any, ...]:
+        how = one.how
+        few = (how.get("only") is not None, how.get("subspace") is not None)
+        return (not as_in_the_paper(story, one), *few, -how.get("iterations", 10), -how.get("epsilon", 1e-3))
+
+    names = dict.fromkeys(one.measure for one in found)
+    return [min((one for one in found if one.measure == name), key=rank) for name in names]
 
 
 def lambda_max(story: Story) -> Iterator[Measured]:
@@ -135,7 +156,7 @@ def grouped(
         for trial, row in members:
             value, errors[row["minimizer"]] = read(row)
             values.setdefault(row["minimizer"], {})[trial] = value
-        tail = "".join(f", {field.replace('_', ' ')} {how[field]}" for field in unlike)
+        tail = "".join(f", {in_words(field, how[field])}" for field in unlike)
         yield Measured(name(how) + tail, how, values, errors)
 
 

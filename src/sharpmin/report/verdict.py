@@ -1,7 +1,8 @@
 """The answer in a sentence: which minimizer is sharper, and whether it generalises worse.
 
 Each measure votes as in `sharpmin compare` (`sharpmin.comparison`), on the means over the trials: two means differ when
-they are more than two standard errors apart, where there are several trials, and more than 10% in any case. Test
+they are more than two standard errors apart, where there are several trials, and more than 10% in any case. It has one
+vote by however many settings it was taken (`sharpmin.report.evidence.voting`), and what the others say is told. Test
 accuracies likewise; those of a single trial differ when they are two binomial standard errors of the test set apart.
 """
 
@@ -9,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from sharpmin.comparison import Reading, Standing, sentence, vote
-from sharpmin.report.evidence import Measured, measures, over_trials
+from sharpmin.report.evidence import Measured, measures, over_trials, voting
 from sharpmin.report.spread import Spread, number
 from sharpmin.report.story import Story
 
@@ -40,10 +41,16 @@ def verdict(story: Story) -> Verdict:
     said = tuple(f"sharpmin compare, {t.name}: {t.comparison['verdict']}" for t in story.trials if t.comparison)
     if not found or len(story.points) < 2:
         return Verdict(NOTHING, (*accuracies(story), *said))
-    flat, sharp = extremes(story, found)
-    votes = {one.name: cast(one, flat, sharp) for one in found}
-    details = (sentence(standing(story, flat), standing(story, sharp), votes), *counts(found, votes, flat, sharp))
-    return Verdict(headline(story, votes, flat, sharp), (*details, *accuracies(story), *said), flat, sharp)
+    voters = voting(story, found)
+    flat, sharp = extremes(story, voters)
+    votes = {one.name: cast(one, flat, sharp) for one in voters}
+    silent = {one.name: cast(one, flat, sharp) for one in found if one.name not in votes}
+    details = (
+        sentence(standing(story, flat), standing(story, sharp), votes),
+        *others(silent, sharp),
+        *counts(found, flat, sharp),
+    )
+    return Verdict(headline(story, votes, silent, flat, sharp), (*details, *accuracies(story), *said), flat, sharp)
 
 
 def extremes(story: Story, found: list[Measured]) -> tuple[str, str]:
@@ -80,7 +87,20 @@ def standing(story: Story, point: str) -> Standing:
     )
 
 
-def headline(story: Story, votes: dict[str, float | None], flat: str, sharp: str) -> str:
+def others(silent: dict[str, float | None], sharp: str) -> list[str]:
+    """Which setting of a measure has its vote, and what the other ones say."""
+    if not silent:
+        return []
+    told = [f"{name} {'no difference' if ratio is None else f'{ratio:.3g}'}" for name, ratio in silent.items()]
+    return [
+        "A measure has one vote: Metric 2.1 as the paper took it, where it was taken so, else by most iterations. "
+        f"By other settings {sharp} is so many times as sharp: {', '.join(told)}."
+    ]
+
+
+def headline(
+    story: Story, votes: dict[str, float | None], silent: dict[str, float | None], flat: str, sharp: str
+) -> str:
     """The answer in a sentence."""
     more = sum(ratio is not None and ratio > 1 for ratio in votes.values())
     less = sum(ratio is not None and ratio < 1 for ratio in votes.values())
@@ -93,7 +113,8 @@ def headline(story: Story, votes: dict[str, float | None], flat: str, sharp: str
             if more == len(votes)
             else f" by {more} of {len(votes)} measures"
         )
-        return capital(f"{one} is sharper than {other}{share}{worse(story, flat, sharp)}.")
+        opposed = ", though not by every setting" if any(ratio and ratio < 1 for ratio in silent.values()) else ""
+        return capital(f"{one} is sharper than {other}{share}{opposed}{worse(story, flat, sharp)}.")
     start = (
         f"the measures disagree on whether {one} or {other} is the sharper"
         if more
@@ -132,7 +153,7 @@ def uncertainty(story: Story, accuracy: Spread) -> float:
     return math.sqrt(accuracy.mean * (1 - accuracy.mean) / examples) if examples else 0.0
 
 
-def counts(found: list[Measured], votes: dict[str, float | None], flat: str, sharp: str) -> list[str]:
+def counts(found: list[Measured], flat: str, sharp: str) -> list[str]:
     """By trial: in how many the sharper point has the larger value, and between what ratios."""
     said = []
     for one in found:

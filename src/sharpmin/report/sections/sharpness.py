@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from sharpmin.paper.metric import asked
 from sharpmin.paper.published import sharpness_row
 from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Block, Figure, Key, Numbers, Section, Table, rows_of, table
 from sharpmin.report.chart import Series, chart
-from sharpmin.report.evidence import Measured, measures, metric_2_1
-from sharpmin.report.evidence import sharpness_row as complete
+from sharpmin.report.evidence import Measured, as_in_the_paper, measures, metric_2_1
 from sharpmin.report.sections.accuracy import times
 from sharpmin.report.sections.looks import legend, look, mark
 from sharpmin.report.spread import number
@@ -40,8 +40,8 @@ def section(story: Story) -> Section | None:
 
 
 def published(story: Story, one: Measured) -> dict[str, tuple[float, float]]:
-    """The paper's mean and deviation by point, where it has this one."""
-    if story.network is None or "epsilon" not in one.how or one.how["start"] != "corner":
+    """The paper's mean and deviation by point, where it has this one, measured like this."""
+    if story.network is None or "epsilon" not in one.how or not as_in_the_paper(story, one):
         return {}
     return sharpness_row(story.network, epsilon=one.how["epsilon"], subspace=one.how["subspace"]) or {}
 
@@ -138,7 +138,9 @@ def means(story: Story, found: Sequence[Measured]) -> Table:
 def searches(story: Story) -> Table:
     """Each search."""
     raw = tuple(
-        (trial.name, *row) for trial in story.trials for row in rows_of(map(complete, trial.sharpness), EVIDENCE)
+        (trial.name, *row)
+        for trial in story.trials
+        for row in rows_of(({**asked(row), **row} for row in trial.sharpness), EVIDENCE)
     )
     shown = table(
         "Every search, with its evidence", Numbers("sharpness-searches", ("trial", *EVIDENCE), raw), heads=HEADS
