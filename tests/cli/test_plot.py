@@ -132,6 +132,8 @@ def test_redraw_needs_nothing_but_the_json(finished):
         ("plot -n F1 --path spiral", "spiral"),
         ("plot -n F1 --learning-speed 3", "--learning-speed"),
         ("plot -n F1 --points 1", "ask for at least 2"),
+        ("plot -n F1 --points 9", "9 points from -1 to 2 leave out the minimizers at 0 and 1: choose 7 or 10"),
+        ("plot -n F1 --points 2", "choose 4\n"),
         ("plot -n F1 --epochs many", "many"),
         ("plot -n F1 --epochs 0 --data synthetic", "at least 1"),
         ("plot -n F1 --evaluation-batch 0", "at least 1"),

@@ -69,6 +69,10 @@ def test_the_papers_grid_contains_both_minimizers():
     assert {-1.0, 0.0, 1.0, 2.0} <= set(alphas)
 
 
+def test_0_and_1_are_exactly_in_every_grid_that_has_them():
+    assert all({0.0, 1.0} <= {*default_alphas(points)} for points in range(4, 700, 3))  # 148 missed 1 by a bit
+
+
 def test_progress_counts_the_points():
     told = []
     path(objective(), A, B, alphas=[0, 1, 2], progress=lambda task, done, total, **_: told.append((done, total)))

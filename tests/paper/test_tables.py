@@ -85,6 +85,13 @@ def test_what_is_missing_is_told_with_its_command(trials, capsys):
     assert said.out == ""
 
 
+def test_a_finer_line_without_the_minimizers_is_passed_over(trials):
+    before = cells(trials)
+    row = {"alpha": 0.125, "train_accuracy": 0.1, "test_accuracy": 0.1}
+    Run(trials[0]).write_lines("line-9-5000.jsonl", [row])
+    assert cells(trials) == before
+
+
 def test_one_trial_has_no_deviation(trials):
     (cell,) = (c for c in cells(trials[:1]) if c.table == 3)
     assert cell.deviation is None

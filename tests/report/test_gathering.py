@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from report.made import append, run_folder, runs, settings, sharpness
+from report.made import append, lines, point, run_folder, runs, settings, sharpness
 from sharpmin.errors import RunError, UsageError
 from sharpmin.report import gather
 from sharpmin.trials import without_seeds
@@ -19,6 +19,12 @@ def test_a_run_folder_is_read_whole(tmp_path):
     assert trial.line().at(1.0)["train_loss"] == 0.01
     assert [row["value"] for row in trial.sharpness] == [1.0, 100.0]
     assert (story.subject, story.batch("LB")) == ("F1 on mnist", 6000)
+
+
+def test_a_finer_line_without_the_minimizers_is_not_the_one_read(tmp_path):
+    folder = run_folder(tmp_path)
+    lines(folder / "line-9-5000.jsonl", [{**point(2.0), "alpha": alpha / 10} for alpha in (1, 2, 3, 4, 5)])
+    assert gather([folder]).trials[0].line().planned == 4
 
 
 def test_trials_come_in_the_order_of_their_seeds(tmp_path):

@@ -106,5 +106,10 @@ def test_a_batch_that_does_not_fit_is_refused_before_anything_is_trained(tmp_pat
         plan([replace(SINGLE, job=job)], runs=tmp_path, device="cpu")
 
 
+def test_a_path_without_the_minimizers_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="6 points from -1 to 2 leave out the minimizers"):
+        plan([pair(points=6)], runs=tmp_path, device="cpu")
+
+
 def test_a_gpu_s_runs_are_others(done):
     assert [run.state for run in plan([SINGLE], runs=done, device="cuda")] == ["to do"]

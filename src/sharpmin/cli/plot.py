@@ -41,7 +41,7 @@ def plot(
     path
         The straight line of the paper's Figure 3 or the arc of its Figure 7.
     points
-        Number of alphas from -1 to 2.
+        Number of alphas from -1 to 2; 4, 7, 10 and so on, for 0 and 1 to be among them.
     evaluation_batch
         Examples that BatchNorm normalises together in evaluation.
     published
@@ -63,6 +63,7 @@ def plot(
         points=points,
         evaluation_batch=evaluation_batch,
     )
+    parametric.check_points(points)
     place = settle(threads=options.threads, device=options.device)
     authors = figure_3(options.network) if published else None
     with progress(quiet=options.quiet or place.group.rank > 0) as report:

@@ -72,10 +72,14 @@ class Path:
 
 
 def default_alphas(points: int = 25) -> tuple[float, ...]:
-    """The paper's grid: `points` values from -1 to 2; with 25 it contains 0 and 1."""
+    """The paper's grid: `points` values from -1 to 2; with 25, as with any 1 + 3k, it contains 0 and 1 exactly."""
     if points < 2:
         raise UsageError(f"{points} points do not make a curve: ask for at least 2")
-    return tuple(np.linspace(-1, 2, points).tolist())
+    alphas = np.linspace(-1, 2, points)
+    third, rest = divmod(points - 1, 3)
+    if not rest:
+        alphas[[third, 2 * third]] = 0, 1  # to the last bit
+    return tuple(alphas.tolist())
 
 
 def check_kind(kind: str) -> None:

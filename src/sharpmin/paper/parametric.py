@@ -75,6 +75,23 @@ class Job:
             raise UsageError(f"seed {self.seed}: choose one from 0 to 2^63 - 1")
 
 
+def check_points(points: int) -> None:
+    """Raise a UsageError for a grid from -1 to 2 that passes by the minimizers: nothing would be known of them.
+
+    Example:
+        >>> check_points(9)
+        Traceback (most recent call last):
+            ...
+        sharpmin.errors.UsageError: 9 points from -1 to 2 leave out the minimizers at 0 and 1: choose 7 or 10
+
+    """
+    default_alphas(points)
+    if beyond := (points - 1) % 3:
+        lower = points - beyond
+        near = f"{lower} or {lower + 3}" if lower > 1 else f"{lower + 3}"
+        raise UsageError(f"{points} points from -1 to 2 leave out the minimizers at 0 and 1: choose {near}")
+
+
 @dataclass(frozen=True)
 class Point:
     """Loss and accuracy (a fraction; NaN where the loss is) on both sets at one alpha."""

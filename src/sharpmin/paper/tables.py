@@ -86,9 +86,10 @@ def table_2(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
 
 
 def along_the_path(run: Run) -> list[dict[str, Any]]:
-    """The evaluated points of the straight line; of several grids the finest."""
+    """The evaluated points of the straight line; of several grids that have both minimizers the finest."""
     files = sorted(run.folder.glob("line-*.jsonl"), key=lambda file: int(file.stem.split("-")[1]))
-    return run.read_lines(files[-1].name) if files else []
+    lines = [run.read_lines(file.name) for file in files]
+    return next((line for line in reversed(lines) if {*ALPHAS.values()} <= {row["alpha"] for row in line}), [])
 
 
 def tables_3_and_4(network: str, folders: Sequence[Path]) -> Iterator[Cell]:

@@ -131,9 +131,9 @@ class Trial:
         return self.settings.get("network")
 
     def line(self) -> Curve | None:
-        """The straight line; of several grids the finest."""
+        """The straight line; of several grids the finest, those first that have both minimizers."""
         lines = [curve for curve in self.curves if curve.kind == "line" and curve.rows]
-        return max(lines, key=lambda curve: len(curve.rows), default=None)
+        return max(lines, key=lambda one: (None not in (one.at(0.0), one.at(1.0)), len(one.rows)), default=None)
 
 
 @dataclass(frozen=True)

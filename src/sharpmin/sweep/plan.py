@@ -55,6 +55,8 @@ def plan(trials: Sequence[Trial], *, runs: Path, device: str, progress: Progress
     planned: list[Planned] = []
     sets = DataSets(progress)
     for number, trial in enumerate(trials, start=1):
+        if isinstance(trial.job, Job):
+            parametric.check_points(trial.job.points)
         data = sets.described(trial)
         for config in trial.configs:
             check(config, examples=data["train"], shape=data["shape"])
