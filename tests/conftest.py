@@ -9,7 +9,7 @@ import torch
 from sharpmin import runtime
 from sharpmin.cli import run
 
-JOB = "plot -n F1 --data synthetic --train-size 60 --epochs 2 --small-batch 16 --points 4 --threads 1 --quiet"
+JOB = "plot -n F1 --data synthetic --train-size 60 --epochs 2 --small-batch 4 --points 4 --threads 1 --quiet"
 
 TASK = """
 import torch

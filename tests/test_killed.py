@@ -10,7 +10,7 @@ from cases import same_bits
 from forked import SHARPMIN, exit_code, start
 from sharpmin.runs import Run
 
-JOB = "plot -n F1 --data synthetic --train-size 200 --epochs 4 --small-batch 32 --points 13 --threads 1 --quiet --out"
+JOB = "plot -n F1 --data synthetic --train-size 200 --epochs 4 --small-batch 16 --points 13 --threads 1 --quiet --out"
 
 KILLS_ITSELF = """
 import os, signal, sys

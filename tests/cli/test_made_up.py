@@ -10,7 +10,7 @@ from sharpmin.cli import run
 from sharpmin.paper import parametric
 from sharpmin.paper.inputs import MADE_UP
 
-F2 = "plot -n F2 --data synthetic --train-size 60 --epochs 1 --small-batch 30 --points 4 --threads 1 --quiet"
+F2 = "plot -n F2 --data synthetic --train-size 60 --epochs 1 --small-batch 3 --points 4 --threads 1 --quiet"
 
 
 def test_the_parametric_plot_of_f2_in_its_shape(tmp_path):

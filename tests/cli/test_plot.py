@@ -19,7 +19,7 @@ from sharpmin.cli.training import Options
 from sharpmin.paper import minimizers, parametric
 from sharpmin.paper.published import figure_3
 
-SETTINGS = "--data synthetic --train-size 60 --epochs 2 --small-batch 16 --points 4"
+SETTINGS = "--data synthetic --train-size 60 --epochs 2 --small-batch 4 --points 4"
 JOB = ["plot", "-n", "F1", *SETTINGS.split(), "--quiet"]
 
 
@@ -83,7 +83,7 @@ def test_it_leaves_a_figure_its_numbers_and_a_run(finished):
 
 def test_the_large_batch_is_a_tenth_unless_given(finished):
     job = parametric.load(finished / "Figures" / "F1.json").job
-    assert (job.small_batch.batch_size, job.large_batch.batch_size, job.train_size) == (16, 6, 60)
+    assert (job.small_batch.batch_size, job.large_batch.batch_size, job.train_size) == (4, 6, 60)
 
 
 def test_the_second_time_it_draws_at_once(finished, monkeypatch, capsys):
@@ -103,7 +103,7 @@ def test_the_arc_is_drawn_beside_the_line(finished, monkeypatch):
 
 
 def test_it_says_how_far_the_authors_curve_is(tmp_path, capsys):
-    command = "plot -n C1 --data synthetic --train-size 20 --epochs 1 --small-batch 10 --points 4 --published --quiet"
+    command = "plot -n C1 --data synthetic --train-size 40 --epochs 1 --small-batch 3 --points 4 --published --quiet"
     assert run([*command.split(), "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     curve = parametric.load(tmp_path / "Figures" / "C1.json").curve("train")
@@ -144,6 +144,12 @@ def test_redraw_needs_nothing_but_the_json(finished):
         ("plot -n F1 --data synthetic --train-size 0", "choose from 1 to 5000"),
         ("plot -n F1 --data synthetic --train-size 60 --small-batch 61", "batch size 61 does not fit"),
         ("plot -n F1 --data synthetic --train-size 60 --small-batch 16 --large-batch 61", "choose one from 1 to 60"),
+        ("plot -n F1 --data synthetic --train-size 60", "batch size 256 does not fit"),
+        (
+            "plot -n F1 --data synthetic --train-size 2000",
+            "the large batch of 200 is not larger than the small batch of 256: give --small-batch and --large-batch",
+        ),
+        ("plot -n F1 --data synthetic --small-batch 99 --large-batch 99", "large batch of 99 is not larger"),
         ("plot -n F2", "--data"),
         ("plott", "plott"),
     ],
@@ -183,7 +189,7 @@ def test_a_full_disk(fails, tmp_path, monkeypatch):
 
 def test_too_little_memory(fails, monkeypatch):
     monkeypatch.setattr("sharpmin.memory.available_memory", lambda: 2**20)
-    assert "out of memory: a batch of 16 needs about 0.1 GiB and 0.0 GiB are free" in fails(JOB, 1)
+    assert "out of memory: a batch of 6 needs about 0.1 GiB and 0.0 GiB are free" in fails(JOB, 1)
 
 
 def test_an_allocation_that_fails(fails, monkeypatch):

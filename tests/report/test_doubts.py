@@ -56,6 +56,9 @@ def broken(folder, what):
         lines(folder / "line-4-5000.jsonl", [{**point(a), "train_loss": 0.1 + a} for a in (-1.0, 0.0, 1.0, 2.0)])
     if what == "subset":
         (folder / "settings.json").write_text(json.dumps(settings(train_size=500, test_size=90)))
+    if what == "batches":
+        small = {**settings()["small_batch"], "batch_size": 6000}
+        (folder / "settings.json").write_text(json.dumps(settings(small_batch=small)))
     if what == "policies":
         append(folder / "sharpness.jsonl", sharpness("SB", 1.0, batch_norm="running"))
     if what == "machines":
@@ -78,6 +81,7 @@ def broken(folder, what):
         ("losses", "The training losses differ (SB 0.1, LB 1.1)"),
         ("subset", "Trained on a subset of 500 examples"),
         ("subset", "Tested on a subset of 90 examples"),
+        ("batches", "The large batch of 6000 is not larger than the small batch of 6000"),
         ("policies", "Results under several BatchNorm policies (batch, running)"),
         ("machines", "Computed on 2 different machines or versions"),
     ],

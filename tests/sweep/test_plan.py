@@ -106,6 +106,12 @@ def test_a_batch_that_does_not_fit_is_refused_before_anything_is_trained(tmp_pat
         plan([replace(SINGLE, job=job)], runs=tmp_path, device="cpu")
 
 
+@pytest.mark.parametrize("size", [8, 16])
+def test_a_large_batch_that_is_not_the_larger_one_is_refused(tmp_path, size):
+    with pytest.raises(UsageError, match=f"the large batch of {size} is not larger than the small batch of 16"):
+        plan([pair(large_batch=replace(SMALL, batch_size=size))], runs=tmp_path, device="cpu")
+
+
 def test_a_path_without_the_minimizers_is_refused(tmp_path):
     with pytest.raises(UsageError, match="6 points from -1 to 2 leave out the minimizers"):
         plan([pair(points=6)], runs=tmp_path, device="cpu")

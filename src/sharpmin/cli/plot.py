@@ -37,7 +37,7 @@ def plot(
     small_batch
         Small batch size.
     large_batch
-        Large batch size; 10% of the training set by default.
+        Large batch size; 10% of the training set by default. It must be larger than the small one.
     path
         The straight line of the paper's Figure 3 or the arc of its Figure 7.
     points
@@ -90,6 +90,7 @@ def plot(
 
 def with_large_batch(job: Any, batch_size: int | None, *, examples: int) -> Any:
     """The job with its large batch: the one given, or 10% of the training set."""
+    from sharpmin.paper.parametric import check_batches
     from sharpmin.paper.recipes import large_batch
     from sharpmin.train_config import check
 
@@ -97,6 +98,7 @@ def with_large_batch(job: Any, batch_size: int | None, *, examples: int) -> Any:
     job = replace(job, large_batch=replace(job.large_batch, batch_size=size))
     for made in (job.small_batch, job.large_batch):
         check(made, examples=examples)
+    check_batches(job, give=f"--small-batch and --large-batch, 1 <= small < large <= {examples}")
     return job
 
 

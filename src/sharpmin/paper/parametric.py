@@ -92,6 +92,19 @@ def check_points(points: int) -> None:
         raise UsageError(f"{points} points from -1 to 2 leave out the minimizers at 0 and 1: choose {near}")
 
 
+def check_batches(job: Job, *, give: str) -> None:
+    """Raise a UsageError where the large batch is the smaller one, or as small: a verdict would be turned round.
+
+    Args:
+        job: the pair.
+        give: what to choose otherwise, as the end of a sentence.
+
+    """
+    small, large = job.small_batch.batch_size, job.large_batch.batch_size
+    if large <= small:
+        raise UsageError(f"the large batch of {large} is not larger than the small batch of {small}: give {give}")
+
+
 @dataclass(frozen=True)
 class Point:
     """Loss and accuracy (a fraction; NaN where the loss is) on both sets at one alpha."""

@@ -22,6 +22,7 @@ def doubts(story: Story) -> list[str]:
         *not_finite(story),
         *unfinished(story),
         *few(story),
+        *batches(story),
         *not_converged(story),
         *slopes(story),
         *climbing(story),
@@ -82,6 +83,13 @@ def unfinished(story: Story) -> Iterator[str]:
         for curve in trial.curves:
             if len(curve.rows) < curve.planned:
                 yield f"{trial.name}: {len(curve.rows)} of {curve.planned} points of the {curve.kind} are evaluated."
+
+
+def batches(story: Story) -> Iterator[str]:
+    """A "large batch" that is none, of runs made before it was refused."""
+    small, large = story.batch("SB"), story.batch("LB")
+    if small is not None and large is not None and large <= small:
+        yield f"The large batch of {large} is not larger than the small batch of {small}: the names SB and LB mislead."
 
 
 def few(story: Story) -> Iterator[str]:

@@ -60,6 +60,8 @@ def plan(trials: Sequence[Trial], *, runs: Path, device: str, progress: Progress
         data = sets.described(trial)
         for config in trial.configs:
             check(config, examples=data["train"], shape=data["shape"])
+        if isinstance(trial.job, Job):
+            parametric.check_batches(trial.job, give="the pair other batch sizes, or more images")
         folder = folder_of(trial, data, runs, torch.device(device))
         twin = next((i for i, other in enumerate(planned, start=1) if other.folder == folder), None)
         if twin is not None:
