@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HOW = Group("How f is evaluated", sort_key=8)
 WHERE = Group("Where and how", sort_key=9)
+PROSE = 24  # columns wider than this may be wrapped, down to it
 
 
 @Parameter(name="*")
@@ -145,8 +146,36 @@ def labelled(report: "Progress", label: str) -> "Progress":
 
 
 def show(table: Any) -> None:
-    """Print a table, as wide as it needs where nobody's terminal sets the width."""
+    """Print a table with nothing cut off: prose is wrapped, and where that is not enough a row becomes a record."""
+    from rich.cells import cell_len
     from rich.console import Console
 
-    console = Console()
-    (console if console.is_terminal else Console(width=200)).print(table)
+    console, needed = Console(), 0
+    for column in table.columns:
+        width = max(cell_len(text) for text in (column.header, *column.cells))
+        column.no_wrap, column.overflow = width <= PROSE, "fold"
+        needed += min(width, PROSE) + 2
+    if not console.is_terminal:
+        Console(width=max(200, needed)).print(table)
+    elif needed <= console.width:
+        console.print(table)
+    else:
+        show_records(table, console)
+
+
+def show_records(table: Any, console: Any) -> None:
+    """Print a table row by row: the first cell, and below it the others with their heads."""
+    from rich.table import Table
+
+    heads = [column.header for column in table.columns]
+    for first, *others in zip(*(column.cells for column in table.columns), strict=True):
+        console.print(f"{heads[0]} {first}".strip())
+        record = Table.grid(padding=(0, 2), pad_edge=True)
+        record.add_column(no_wrap=True)
+        record.add_column(overflow="fold")
+        for head, cell in zip(heads[1:], others, strict=True):
+            if cell:
+                record.add_row(head, cell)
+        console.print(record)
+    if table.caption:
+        console.print(table.caption)
