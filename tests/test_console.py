@@ -1,6 +1,7 @@
 """Progress where nobody watches: few lines, and readable ones."""
 
 import pytest
+from rich.console import Console
 
 from sharpmin import console
 
@@ -41,7 +42,7 @@ def test_quiet_says_nothing(capsys):
 
 
 def test_a_terminal_gets_a_bar_a_task():
-    shown = console.bars()
+    shown = console.bars(Console())
     report = console.Bars(shown)
     for task, done in (("train", 1), ("train", 2), ("fetch", 3)):
         report(task, done, 4, unit="points")
@@ -49,6 +50,18 @@ def test_a_terminal_gets_a_bar_a_task():
         ("train", 2, "2/4 points"),
         ("fetch", 3, "3/4 points"),
     ]
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_a_narrow_terminal_shows_the_times_whole(width, capsys):
+    drawn = Console(width=width, force_terminal=True, color_system=None)
+    report = console.Bars(console.bars(drawn))
+    report("small-batch training", 35_000, 150_000, unit="images", note="epoch 7, loss 0.1234")
+    drawn.print(report.shown.get_renderable())
+    line, *more = capsys.readouterr().out.splitlines()
+    assert " 23% " in line
+    assert " 0:00:00 ETA -:--:-- " in line
+    assert more == []
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0:00"), (75, "1:15"), (3675, "1:01:15")])

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from sharpmin import progress as reporting
 
@@ -23,25 +25,39 @@ def progress(*, quiet: bool = False) -> Iterator[reporting.Progress]:
     if quiet:
         yield reporting.silent
     elif sys.stderr.isatty():
-        with bars() as shown:
+        with bars(Console(stderr=True)) as shown:
             yield Bars(shown)
     else:
         yield Lines()
 
 
-def bars() -> Progress:
-    """The bar's columns: task, bar, share, amount, elapsed, remaining, note."""
+def bars(console: Console) -> Progress:
+    """The bar's columns: task, bar, share, amount, elapsed, remaining, note; the bar goes first, the times never."""
+    room = min(28, console.width - 92)
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
+        Shortened("{task.description}"),
+        *([BarColumn(bar_width=room)] if room > 3 else []),
         TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[amount]}"),
+        Shortened("{task.fields[amount]}"),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
-        console=Console(stderr=True),
+        Shortened("[dim]{task.fields[note]}"),
+        console=console,
     )
+
+
+class Shortened(TextColumn):
+    """Text that is shortened where the terminal is too narrow, the longest first."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, table_column=Column())  # rich shrinks only columns that may be wrapped
+
+    def render(self, task: Task) -> Text:
+        """Give a text that stays on its line."""
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
 
 
 class Bars:
