@@ -5,12 +5,14 @@ PyTorch when they run, so that help and a wrong option answer at once.
 """
 
 import contextlib
+import math
 import os
 import sys
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CoercionError, CycloptsError, Parameter, Token, convert
 
 from sharpmin.cli.align import align
 from sharpmin.cli.compare import compare
@@ -36,10 +38,23 @@ from sharpmin.errors import SharpminError, is_out_of_memory
 LESS = ("--large-batch", "--batch-size", "--evaluation-batch", "--train-size", "--budget", "--workers")
 """Options that need less memory the smaller they are."""
 
+
+def converted(hint: Any, tokens: Sequence[Token]) -> Any:
+    """Convert words as cyclopts does, but refuse fractions for integers, which it rounds, and nan and inf."""
+    kinds = {hint, *get_args(hint)}
+    for token in tokens:
+        if int in kinds and "." in token.value:
+            raise CoercionError(token=token, msg=f"{token.value} is not a whole number")
+        if float in kinds and not math.isfinite(convert(float, [token])):
+            raise CoercionError(token=token, msg=f"{token.value} is not a finite number")
+    return convert(hint, tokens)
+
+
 app = App(
     name="sharpmin",
     help="Did this run land in a sharp minimum, and is that why it generalises worse?",
     version_flags=["--version"],
+    default_parameter=Parameter(converter=converted),
     suppress_keyboard_interrupt=False,  # `run` says what is kept
 )
 app.command(plot)

@@ -14,7 +14,7 @@ OWN = Group("Of this table", sort_key=0)
 def remedies(
     *,
     options: Reproduction,
-    remedies: Annotated[list[Name] | None, Parameter(group=OWN, consume_multiple=True, negative="")] = None,
+    remedies: Annotated[list[Name] | None, Parameter(group=OWN, consume_multiple=1, negative="")] = None,
     epsilon: Annotated[float, Parameter(group=RECIPE)] = 1e-3,
 ) -> None:
     """Appendix E and later: do remedies lead large batches to minimizers that generalise, and to flat ones?

@@ -17,7 +17,7 @@ def compare(
     source: str,
     /,
     *checkpoints: str,
-    measures: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    measures: Annotated[list[str] | None, Parameter(consume_multiple=1, negative="")] = None,
     seed: int = 0,
     options: Options | None = None,
 ) -> None:

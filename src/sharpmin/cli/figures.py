@@ -23,8 +23,8 @@ OWN = Group("Of this figure", sort_key=0)
 def batch_sizes(
     *,
     options: Reproduction,
-    sizes: Annotated[list[int] | None, Parameter(group=OWN, consume_multiple=True, negative="")] = None,
-    epsilon: Annotated[list[float] | None, Parameter(group=RECIPE, consume_multiple=True, negative="")] = None,
+    sizes: Annotated[list[int] | None, Parameter(group=OWN, consume_multiple=1, negative="")] = None,
+    epsilon: Annotated[list[float] | None, Parameter(group=RECIPE, consume_multiple=1, negative="")] = None,
 ) -> None:
     """Figure 4: test accuracy and sharpness against the batch size.
 

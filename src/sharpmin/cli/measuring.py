@@ -51,7 +51,7 @@ class Options:
 
     batch_norm: Annotated[Literal["running", "batch", "recalibrate"] | None, Parameter(group=HOW)] = None
     evaluation_batch: Annotated[int | None, Parameter(group=HOW)] = None
-    only: Annotated[list[str] | None, Parameter(group=HOW, consume_multiple=True, negative="")] = None
+    only: Annotated[list[str] | None, Parameter(group=HOW, consume_multiple=1, negative="")] = None
     precision: Annotated[Literal["float32", "tf32", "bfloat16"], Parameter(group=HOW)] = "float32"
     data: Annotated[str | None, Parameter(group=HOW)] = None
     out: Annotated[Path, Parameter(group=WHERE)] = Path()

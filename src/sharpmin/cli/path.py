@@ -20,7 +20,7 @@ def path(
     *checkpoints: str,
     kind: Literal["line", "arc"] = "line",
     points: int = 25,
-    alpha: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
+    alpha: Annotated[list[float] | None, Parameter(consume_multiple=1, negative="")] = None,
     options: Options | None = None,
 ) -> None:
     """Draw loss and accuracy on the line or arc between two checkpoints (Figures 3 and 7 of the paper).

@@ -62,7 +62,7 @@ class Remedies:
         growing-batch: epochs of a stage, 5 by default.
     """
 
-    remedy: Annotated[list[Name] | None, Parameter(group=REMEDY, consume_multiple=True, negative="")] = None
+    remedy: Annotated[list[Name] | None, Parameter(group=REMEDY, consume_multiple=1, negative="")] = None
     flip: Annotated[bool | None, Parameter(group=REMEDY)] = None
     rotation: Annotated[float | None, Parameter(group=REMEDY)] = None
     shift: Annotated[float | None, Parameter(group=REMEDY)] = None

@@ -77,7 +77,7 @@ class Reproduction:
     workers: Annotated[int | None, Parameter(group=PLACE)] = None
     threads: Annotated[int | None, Parameter(group=PLACE)] = None
     gpus: Annotated[float, Parameter(group=PLACE)] = 0
-    slurm: Annotated[list[str] | None, Parameter(group=PLACE, consume_multiple=True, negative="")] = None
+    slurm: Annotated[list[str] | None, Parameter(group=PLACE, consume_multiple=1, negative="")] = None
     out: Annotated[Path, Parameter(group=PLACE)] = Path()
     device: Annotated[str | None, Parameter(group=PLACE)] = None
     quiet: Annotated[bool, Parameter(group=PLACE, negative="")] = False

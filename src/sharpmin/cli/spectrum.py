@@ -18,7 +18,7 @@ def spectrum(
     k: int | None = None,
     which: Literal["top", "bottom", "both"] = "top",
     matrix: Literal["hessian", "gauss-newton"] = "hessian",
-    layers: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    layers: Annotated[list[str] | None, Parameter(consume_multiple=1, negative="")] = None,
     tol: float = 1e-3,
     max_products: int = 300,
     trace: Annotated[bool, Parameter(negative="")] = False,

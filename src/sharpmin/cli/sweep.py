@@ -31,7 +31,7 @@ def sweep(
     workers: Annotated[int | None, Parameter(group=SHARES)] = None,
     threads: Annotated[int | None, Parameter(group=SHARES)] = None,
     gpus: Annotated[float, Parameter(group=SHARES)] = 0,
-    slurm: Annotated[list[str] | None, Parameter(group=SHARES, consume_multiple=True, negative="")] = None,
+    slurm: Annotated[list[str] | None, Parameter(group=SHARES, consume_multiple=1, negative="")] = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     data: str | None = None,
     budget: str = "full",

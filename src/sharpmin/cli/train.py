@@ -22,7 +22,7 @@ def train(
     monitor_every: Annotated[int, Parameter(group=WATCHING)] = 100,
     monitor_share: Annotated[float, Parameter(group=WATCHING)] = 0.1,
     monitor_examples: Annotated[int, Parameter(group=WATCHING)] = 2000,
-    measures: Annotated[list[str] | None, Parameter(group=WATCHING, consume_multiple=True, negative="")] = None,
+    measures: Annotated[list[str] | None, Parameter(group=WATCHING, consume_multiple=1, negative="")] = None,
 ) -> None:
     """Train a network once, into a run folder; with --monitor, measure how f curves meanwhile.
 

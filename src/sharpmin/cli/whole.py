@@ -40,9 +40,7 @@ class Step:
 
 def everything(
     *,
-    networks: Annotated[
-        list[str] | None, Parameter(name=["--networks", "-n"], consume_multiple=True, negative="")
-    ] = None,
+    networks: Annotated[list[str] | None, Parameter(name=["--networks", "-n"], consume_multiple=1, negative="")] = None,
     page: Annotated[Path, Parameter(name=["--page", "-o"])] = Path("paper.html"),
     budget: Annotated[str, Parameter(group=RECIPE)] = "full",
     seed: Annotated[int, Parameter(group=RECIPE)] = 0,
@@ -53,7 +51,7 @@ def everything(
     workers: Annotated[int | None, Parameter(group=PLACE)] = None,
     threads: Annotated[int | None, Parameter(group=PLACE)] = None,
     gpus: Annotated[float, Parameter(group=PLACE)] = 0,
-    slurm: Annotated[list[str] | None, Parameter(group=PLACE, consume_multiple=True, negative="")] = None,
+    slurm: Annotated[list[str] | None, Parameter(group=PLACE, consume_multiple=1, negative="")] = None,
     out: Annotated[Path, Parameter(group=PLACE)] = Path(),
     device: Annotated[str | None, Parameter(group=PLACE)] = None,
     quiet: Annotated[bool, Parameter(group=PLACE, negative="")] = False,
