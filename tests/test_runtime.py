@@ -41,14 +41,25 @@ def test_tune_sets_threads_and_allocator(monkeypatch):
     asked = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     monkeypatch.setattr(runtime, "keep_freed_memory", lambda: "kept")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert runtime.tune(threads=3) == runtime.Tuned(3, "kept")
     runtime.tune()
     assert asked == [3, runtime.available_processors()]
 
 
-def test_no_threads_are_refused():
-    with pytest.raises(UsageError, match="0 threads: give at least 1"):
-        runtime.tune(threads=0)
+@pytest.mark.parametrize(("said", "threads"), [("1", 1), ("3,2", 3), ("", None), ("0", None), ("many", None)])
+def test_omp_num_threads_is_honoured(monkeypatch, said, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    assert runtime.tune().threads == (threads or runtime.available_processors())
+    assert runtime.tune(threads=2).threads == 2
+
+
+@pytest.mark.parametrize("threads", [-1, 0, 20_000])
+def test_no_threads_and_thousands_are_refused(threads, monkeypatch):
+    monkeypatch.setattr(runtime, "available_processors", lambda: 2)
+    with pytest.raises(UsageError, match=f"{threads} threads: give at least 1 and at most 128 here, 64 for each"):
+        runtime.tune(threads=threads)
 
 
 def test_the_allocator_is_left_alone_without_glibc(monkeypatch):

@@ -20,6 +20,7 @@ from sharpmin.distributed.launch import launched
 from sharpmin.errors import UsageError
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc, malloc.h
+MOST = 64  # threads a processor: more never pay, and thousands end the process
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,33 @@ def tune(*, threads: int | None = None) -> Tuned:
     """Set the allocator and the number of threads of this process.
 
     Args:
-        threads: by default the processors this process may use.
+        threads: by default those of OMP_NUM_THREADS, else the processors this process may use.
+
+    Raises:
+        UsageError: fewer than 1, or so many that the process would not live.
 
     Example:
         >>> tune(threads=1).threads  # doctest: +SKIP
         1
 
     """
-    threads = threads if threads is not None else available_processors()
-    if threads < 1:
-        raise UsageError(f"{threads} threads: give at least 1")
+    threads = next(n for n in (threads, asked_threads(), available_processors()) if n is not None)
+    check_threads(threads)
     torch.set_num_threads(threads)
     return Tuned(threads, keep_freed_memory())
+
+
+def asked_threads() -> int | None:
+    """What OMP_NUM_THREADS asks for, as clusters set it; None where it is not a number."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # the others are of nested loops
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def check_threads(threads: int) -> None:
+    """Refuse a number of threads that cannot be had."""
+    most = MOST * available_processors()
+    if not 1 <= threads <= most:
+        raise UsageError(f"{threads} threads: give at least 1 and at most {most} here, {MOST} for each processor")
 
 
 def available_processors() -> int:

@@ -21,6 +21,7 @@ RECIPE = f"{Path(__file__).parent / 'toys.py'}:runs"
 @pytest.fixture(autouse=True)
 def eight_processors(monkeypatch):
     monkeypatch.setattr(runtime, "available_processors", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("SHARPMIN_TRACEBACK", raising=False)
 
 
@@ -42,6 +43,18 @@ def eight_processors(monkeypatch):
 def test_workers_and_threads_share_the_processors(count, given, expected):
     asked = {"engine": "local", "workers": None, "threads": None, "device": "cpu", **given}
     assert shares(count, **asked) == expected
+
+
+def test_omp_num_threads_is_the_threads_of_a_local_run(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert shares(20, engine="local", workers=None, threads=None, device="cpu") == (2, 4)
+    assert shares(20, engine="slurm", workers=None, threads=None, device="cpu") == (20, 1)
+
+
+@pytest.mark.parametrize("given", ["--workers 0", "--threads 0", "--threads 10000"])
+def test_a_dry_run_refuses_what_the_sweep_would(given, capsys):
+    assert run(["sweep", RECIPE, "--dry-run", *given.split()]) == 2
+    assert "give at least 1" in capsys.readouterr().err
 
 
 def test_a_dry_run_lists_the_runs_and_does_nothing(tmp_path, capsys):

@@ -44,7 +44,7 @@ class Options:
     device
         cpu, cuda, cuda:N or auto.
     threads
-        Processor threads; by default all that this process may use.
+        Processor threads; by default OMP_NUM_THREADS, else all that this process may use.
     quiet
         No progress.
     """

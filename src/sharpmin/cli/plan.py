@@ -50,7 +50,7 @@ def plan(
     precision
         Arithmetic of training.
     threads
-        Processor threads; by default all that this process may use.
+        Processor threads; by default OMP_NUM_THREADS, else all that this process may use.
     seconds
         About how long to measure.
     json

@@ -55,7 +55,7 @@ def sweep(
     workers
         Runs at once. Locally one for each processor, or one on a GPU; otherwise all, and the cluster decides.
     threads
-        Processor threads of a run. Locally the processors divided by the workers; otherwise 1.
+        Processor threads of a run. Locally OMP_NUM_THREADS, else the processors divided by the workers; otherwise 1.
     gpus
         GPUs of a run on ray (or a share of one, such as 0.5) or slurm.
     slurm
@@ -80,6 +80,7 @@ def sweep(
     from sharpmin.sweep.recipes import load_recipe
 
     where = device_of(device, gpus=gpus, engine=engine)
+    shares(1, engine=engine, workers=workers, threads=threads, device=where)  # what cannot be is refused at once
     folder = out / "runs"
     trials = load_recipe(recipe, data=data, budget=Budget.parse(budget))
     with progress(quiet=quiet) as report:
@@ -144,13 +145,16 @@ def shares(runs: int, *, engine: Engine, workers: int | None, threads: int | Non
 
     By the number of all runs, complete or not: a sweep that is resumed uses as many threads as before.
     """
-    from sharpmin.runtime import available_processors
+    from sharpmin.runtime import asked_threads, available_processors, check_threads
 
     for flag, given in (("--workers", workers), ("--threads", threads)):
         if given is not None and given < 1:
             raise UsageError(f"{flag} {given}: give at least 1")
     if engine != "local":
         return workers or runs, threads or 1
+    threads = threads or asked_threads()
+    if threads:
+        check_threads(threads)
     processors = available_processors()
     most = 1 if device.startswith("cuda") else max(1, processors // (threads or 1))
     at_once = workers or min(most, runs)

@@ -84,7 +84,7 @@ def everything(
     workers
         Runs at once; locally one for each processor.
     threads
-        Processor threads of a run; locally the processors divided by the workers.
+        Processor threads of a run; locally OMP_NUM_THREADS, else the processors divided by the workers.
     gpus
         GPUs of a run on ray or slurm.
     slurm
