@@ -29,3 +29,38 @@ def test_what_only_asks_succeeds(arguments, tmp_path):
     done = sharpmin(*arguments, SHARPMIN_DATA=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+@pytest.mark.parametrize("arguments", ["--help", "paper", "data list"])
+@pytest.mark.parametrize(("stream", "why"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
+def test_an_output_that_cannot_be_written_is_one_line(arguments, stream, why):
+    done = shell(f"{arguments} {stream}")
+    assert (done.returncode, done.stderr) == (1, f"sharpmin: the output could not be written: {why}\n")
+
+
+@pytest.mark.parametrize("arguments", ["--help", "paper", "data list"])
+def test_a_reader_that_has_read_enough_is_no_error(arguments):
+    done = shell(f"{arguments} | true; test ${{PIPESTATUS[0]}} = 0")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_a_place_for_errors_the_results_are_there():
+    done = shell("plan F1 --batch-size 100 --seconds 0.1 2>&-")
+    assert done.returncode == 0
+    assert "F1 at batch 100" in done.stdout
+    assert shell("plan F1 --train-size 1 --batch-size 100 2>&-").returncode == 2
+
+
+def test_an_interrupt_while_importing_is_one_line():
+    begin = "import sys; sys.modules['cyclopts'] = None; from sharpmin.__main__ import main; main()"
+    stopped = begin.replace("= None", "= type('Stop', (), {'__getattr__': stop})()").replace(
+        "import sys;", "import sys, signal; stop = lambda *_: signal.raise_signal(signal.SIGINT);"
+    )
+    done = subprocess.run([sys.executable, "-c", stopped], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "sharpmin: interrupted before it began\n")
+
+
+def shell(line):
+    command = f"{sys.executable} -m sharpmin {line}"
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

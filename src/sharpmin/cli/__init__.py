@@ -5,6 +5,7 @@ PyTorch when they run, so that help and a wrong option answer at once.
 """
 
 import contextlib
+import errno
 import math
 import os
 import sys
@@ -37,6 +38,7 @@ from sharpmin.errors import SharpminError, is_out_of_memory
 
 LESS = ("--large-batch", "--batch-size", "--evaluation-batch", "--train-size", "--budget", "--workers")
 """Options that need less memory the smaller they are."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def converted(hint: Any, tokens: Sequence[Token]) -> Any:
@@ -80,7 +82,12 @@ app.command(doctor)
 def main() -> None:
     """Run the command line and exit."""
     warnings.showwarning = one_line_warning
-    sys.exit(run(sys.argv[1:]))
+    if sys.stderr is None:  # closed; the results can be had all the same
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  until the end
+    code = run(sys.argv[1:])
+    if (why := unprinted()) and code == 0:
+        code = fail(f"the output could not be written: {why}", 1)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -101,15 +108,33 @@ def run(arguments: list[str]) -> int:
     except SharpminError as error:
         return fail(str(error), error.exit_code)
     except SystemExit as error:  # of somebody's module that is a script
+        if isinstance(error.__context__, BrokenPipeError):  # so rich ends a table that nobody reads on
+            return 0
         return fail(f"code that this command imports called sys.exit({error.code!r}): let it only define", 1)
     except KeyboardInterrupt:
         return fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
+    except OSError as error:
+        if error.filename is not None or error.errno not in FULL:  # of a file, or of the network
+            raise
+        return fail(f"the output could not be written: {error.strerror}", 1)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         said = [str(error).partition("\n")[0].rstrip("."), f"try {less(arguments)}"]
         return fail(f"out of memory: {'; '.join(said)}", 1)
     return 0
+
+
+def unprinted() -> str:
+    """Why what was printed could not be written; empty where it could, or where nobody reads on."""
+    if sys.stdout is None:
+        return "it is closed"
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes when it ends
+        return "" if isinstance(error, BrokenPipeError) else str(error.strerror)
+    return ""
 
 
 def less(arguments: list[str]) -> str:

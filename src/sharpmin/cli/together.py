@@ -95,7 +95,8 @@ def ended(number: int, frame: Any) -> NoReturn:
 def tell(sentence: str) -> None:
     """Print an error to stderr, once for all processes of a job."""
     if may_tell():
-        print(sentence, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # nobody can be told
+            print(sentence, file=sys.stderr, flush=True)
     else:
         time.sleep(GRACE)
 
