@@ -215,7 +215,10 @@ def test_no_network_and_nothing_in_the_cache(fails, tmp_path, monkeypatch):
 
 
 def test_data_that_are_not_there(fails, tmp_path):
-    assert "holds no complete MNIST" in fails(["plot", "-n", "F1", "--data", str(tmp_path / "absent")], 1)
+    assert "holds no complete MNIST" in fails(["plot", "-n", "F1", "--data", str(tmp_path)], 1)
+    said = fails(["plot", "-n", "F1", "--data", "nosuch"], 2)
+    assert "nosuch is no data set (mnist, fashion-mnist, " in said
+    assert "--evaluation-batch 0: give at least 1" in fails(["plot", "-n", "F1", "--evaluation-batch", "0"], 2)
 
 
 @pytest.mark.parametrize("content", [None, "", "{}"])

@@ -330,6 +330,15 @@ def normed(policy):
     return Objective(model, examples(20, 4, dtype=torch.float32), batch_norm=policy)
 
 
+@pytest.mark.parametrize(("most", "size"), [(None, 2), (10, 2), (6, 6), (2, 2)])
+def test_batchnorm_gets_the_batches_of_f_or_eighths_of_the_examples(most, size):
+    f = normed("batch")
+    f.batch_size = most or f.batch_size
+    result = noise_scale(f)
+    assert (result.batch_size, result.batches) == (size, 20 // size)
+    assert result.message.startswith("BatchNorm uses the statistics of each batch")
+
+
 def own_batches(count=5):
     return plain(data=[(torch.ones(2, 4), torch.zeros(2, dtype=torch.int64))] * count)
 
@@ -349,7 +358,7 @@ def own_batches(count=5):
             {"estimator": "examples"},
             'use estimator="batches", or, where .*batch_norm="running"',
         ),
-        (lambda: normed("batch"), {}, "1 batches of one kind are too few"),
+        (lambda: normed("batch"), {"batch_size": 20}, "1 batches of one kind are too few"),
         (lambda: normed("recalibrate"), {}, "recalibrated"),
         (own_batches, {"batch_size": 5}, "has batches of its own"),
         (own_batches, {"estimator": "examples"}, "single examples are cut from tensors"),

@@ -80,6 +80,7 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
     from sharpmin.paper.inputs import MADE_UP
 
     options = options or Options()
+    check_batch(options.evaluation_batch)
     place = settle(threads=options.threads, device=options.device)
     ours = Path(source).is_dir()
     evaluation = subjects.Evaluation(
@@ -105,6 +106,12 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
             subject = subjects.of_task(source, checkpoints, evaluation, runs=options.out / "runs")
             warn(randomness(subject.at(next(iter(subject.points)))))
         yield Setting(subject, place.environment, report)
+
+
+def check_batch(size: int | None) -> None:
+    """Refuse an evaluation batch of nothing."""
+    if size is not None and size < 1:
+        raise UsageError(f"--evaluation-batch {size}: give at least 1")
 
 
 def data_of_run(folder: Path, name: str | None, report: "Progress") -> Any:

@@ -1,9 +1,12 @@
 """`sharpmin noise-scale`: the gradient noise scale at checkpoints, and the batch size it predicts."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from sharpmin.cli.measuring import Options, labelled, measuring, row, show
+from sharpmin.errors import UsageError
 
 
 def noise_scale(
@@ -33,7 +36,8 @@ def noise_scale(
     estimator
         One gradient for every example, or for every batch.
     noise_batch
-        Examples per batch of the estimator.
+        Examples per batch of the estimator; by default a hundredth of them, or where BatchNorm uses the statistics of
+        the batch --evaluation-batch, or an eighth where that gives fewer than 3.
     max_batches
         Use at most so many batches (or examples).
     seed
@@ -47,22 +51,36 @@ def noise_scale(
     with measuring(source, checkpoints, options) as setting:
         run = setting.subject.run
         for point in setting.subject.points:
-            result = measures.noise_scale(
-                setting.subject.around(point),
-                of=of,
-                estimator=estimator,
-                batch_size=noise_batch,
-                max_batches=max_batches,
-                seed=seed,
-                progress=labelled(setting.progress, point),
-            )
+            objective = setting.subject.around(point)
+            with by_options():
+                result = measures.noise_scale(
+                    objective,
+                    of=of,
+                    estimator=estimator,
+                    batch_size=noise_batch,
+                    max_batches=max_batches,
+                    seed=seed,
+                    progress=labelled(setting.progress, point),
+                )
             rows.append((point, result))
             lines = run.read_lines("noise-scale.jsonl")
             run.write_lines("noise-scale.jsonl", [*lines, row(point, result, setting.environment)])
     show(table(rows))
     for point, result in rows:
-        if result.status != "measured":
+        if result.status != "measured" or result.batch_norm == "batch":
             print(f"{point}: {result.message}")
+
+
+@contextmanager
+def by_options() -> Iterator[None]:
+    """Name the options of the command line where the library names its arguments."""
+    try:
+        yield
+    except UsageError as error:
+        said = re.sub(r'\b(of|estimator|batch_norm)="(\w+)"', r"--\1 \2", str(error)).replace(
+            "--batch_norm", "--batch-norm"
+        )
+        raise UsageError(said.replace("batch_size", "--noise-batch").replace("max_batches", "--max-batches")) from error
 
 
 def table(rows: Sequence[tuple[str, Any]]) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.measuring import check_batch
 from sharpmin.cli.training import TRAINING, Options, config, load
 
 DRAWING = Group("Evaluation and figure", sort_key=2)
@@ -52,6 +53,7 @@ def plot(
     from sharpmin.paper import parametric
     from sharpmin.paper.published import difference, figure_3
 
+    check_batch(evaluation_batch)
     small = config(options, batch_size=small_batch)
     job = parametric.Job(
         network=options.network,

@@ -171,4 +171,5 @@ def find(name: str) -> DataSet:
         raise UsageError(f"{name} is not fetched: speech is your own file, synthetic is made up on the spot")
     close = difflib.get_close_matches(name.lower(), NAMES, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise UsageError(f"no data set {name!r}: {hint}the choices are {', '.join(NAMES)}")
+    names = ", ".join(dataset.name for dataset in FETCHED)
+    raise UsageError(f"no data set {name!r}: {hint}the choices are {names}, and not to be fetched: speech, synthetic")

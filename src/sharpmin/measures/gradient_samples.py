@@ -26,6 +26,8 @@ from sharpmin.randomness import RandomStream
 Unit = Literal["batches", "examples"]
 
 BATCHES = 100  # by default a pass is cut into so many batches or more: their variance is then good to 14 % or better
+MIXED = 8  # likewise where BatchNorm mixes examples, and the size belongs to f: no more than a variance needs
+FEWEST = 3  # batches: one is left out, and two make a variance
 CHEAP = 2**28  # numbers in all per-example gradients together, up to which "auto" takes them
 CHUNK = 2**25  # numbers in the per-example gradients held at a time
 MOST_AT_ONCE = 256  # examples; their activations are held too
@@ -92,8 +94,8 @@ def draw(
         theta: where the gradients are taken, [n].
         unit: "batches", "examples", or "auto": "examples" where nothing else is asked for, `vmap` can take them, and
             all of them together are at most `CHEAP` numbers.
-        batch_size: of the batches; by default a hundredth of the examples, at most the objective's, or exactly the
-            objective's where BatchNorm mixes examples.
+        batch_size: of the batches; by default a hundredth of the examples, at most the objective's; where BatchNorm
+            mixes examples the objective's, or an eighth of the examples where the objective's gives fewer than 3.
         max_batches: to take, or examples; by default all.
         seed: of the order.
 
@@ -122,7 +124,9 @@ def draw(
 def default_size(objective: Objective, total: int) -> int:
     """Examples per batch where none were asked for."""
     most = objective.batch_size or total
-    return most if mixes(objective) else max(1, min(most, total // BATCHES))
+    if mixes(objective):
+        return most if total // most >= FEWEST else max(2, total // MIXED)
+    return max(1, min(most, total // BATCHES))
 
 
 def mixes(objective: Objective) -> bool:

@@ -28,14 +28,13 @@ from torch import Tensor
 from sharpmin.batching import Pair
 from sharpmin.errors import UsageError
 from sharpmin.measures.batch_variance import NOTHING, Spread, estimate, ratio
-from sharpmin.measures.gradient_samples import Rows, Unit, draw, mixes
+from sharpmin.measures.gradient_samples import FEWEST, Rows, Unit, draw, mixes
 from sharpmin.objective import Objective
 from sharpmin.progress import Progress, silent
 
 Target = Literal["data", "population"]
 Estimator = Literal["auto", "batches", "examples"]
 
-FEWEST = 3  # batches: one is left out, and two make a variance
 SAME = 1e-3  # relative; what the losses of two passes may differ by, which is rounding, in bfloat16 too
 
 MESSAGES = {
@@ -144,9 +143,9 @@ def noise_scale(
             was fitted to these examples, only the first makes sense.
         estimator: "examples" takes a gradient for every example, "batches" for every batch; "auto" takes "examples"
             for tensors, where these gradients exist, can be taken many at a time and are at most 2^28 numbers.
-        batch_size: of "batches", for tensors; by default a hundredth of the examples, at most the objective's, or
-            exactly the objective's where BatchNorm uses the statistics of the batch. With one given, "auto" takes
-            "batches".
+        batch_size: of "batches", for tensors; by default a hundredth of the examples, at most the objective's; where
+            BatchNorm uses the statistics of the batch the objective's, or an eighth of the examples where that gives
+            fewer than 3. With one given, "auto" takes "batches".
         max_batches: use at most so many (of "examples", so many examples); by default all. With one given, "auto"
             takes "batches".
         seed: of the random order.

@@ -1,6 +1,7 @@
 """The data that a network of the paper is trained on: its own set by default, or another by name or folder."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from sharpmin import data, zoo
 from sharpmin.data import Examples, Split
@@ -49,6 +50,8 @@ def whole(network: str, name: str, *, progress: Progress = silent) -> Split:
         )
     if name in data.NAMES:
         return data.load(name, progress=progress)
+    if not Path(name).expanduser().exists():
+        raise UsageError(f"{name} is no data set ({', '.join(data.NAMES)}), and no file or folder that is there")
     return data.load(recipe(network).data, path=name, progress=progress)
 
 
