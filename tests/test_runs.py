@@ -12,7 +12,7 @@ from cases import random, same_bits
 from sharpmin.distributed.group import Group
 from sharpmin.errors import RunError
 from sharpmin.history import Epoch, State
-from sharpmin.runs import Run, open_run, remove, write, write_json, written
+from sharpmin.runs import Run, check_writable, open_run, read_json, remove, write, write_json, written
 
 WEIGHTS = {"0.weight": random(3, 2, dtype=torch.float32), "0.bias": torch.tensor([torch.nan, -0.0])}
 STATE = State(
@@ -155,8 +155,22 @@ def test_unreadable_settings_are_named(tmp_path):
 
 def test_a_place_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "runs").write_text("not a folder")
-    with pytest.raises(RunError, match=f"cannot write {tmp_path}/runs/C1-.*choose another folder with --out"):
+    with pytest.raises(RunError, match=f"cannot write {tmp_path}/runs/C1-.*write to another folder"):
         open_run(tmp_path / "runs", "C1", SETTINGS)
+
+
+def test_a_file_that_is_not_there_is_no_file_to_restore(tmp_path):
+    for read in (lambda: read_json(tmp_path / "no.json"), lambda: Run(tmp_path).load("no")):
+        with pytest.raises(RunError, match=r"cannot read .*no\..*: there is no such file$"):
+            read()
+
+
+def test_a_place_without_permission_is_told_before_the_work(tmp_path, monkeypatch):
+    check_writable(tmp_path / "new" / "Figures")
+    monkeypatch.setattr("os.access", lambda place, _: place != tmp_path)
+    check_writable(tmp_path.parent)
+    with pytest.raises(RunError, match=f"cannot write to {tmp_path}: no permission, so nothing was computed"):
+        check_writable(tmp_path / "new" / "Figures")
 
 
 def test_each_environment_is_noted_once(tmp_path):

@@ -210,9 +210,16 @@ def explained(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(
-            f"cannot write {place}: {error.strerror or error}; free some room or choose another folder with --out. "
-            "What was finished before is kept, and the same command goes on from there"
+            f"cannot write {place}: {error.strerror or error}; free some room there, or write to another folder; what "
+            "was written before is kept"
         ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise a RunError for a folder that cannot be written: better before hours of work than after them."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        raise RunError(f"cannot write to {there}: no permission, so nothing was computed")
 
 
 @contextmanager
@@ -220,5 +227,7 @@ def readable(file: Path) -> Iterator[None]:
     """Turn whatever makes a file unreadable, or another file than ours, into a RunError that names it."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise RunError(f"cannot read {file}: there is no such file") from error
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"cannot read {file}: {error}; restore it, or move it away to compute it again") from error

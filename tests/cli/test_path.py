@@ -41,3 +41,8 @@ def test_a_run_folder_has_two_ends_and_test_data(finished_run, tmp_path, capsys)
     assert run(["path", str(finished_run), *options, *QUICK]) == 0
     assert "loss on the test data: SB" in capsys.readouterr().out
     assert (tmp_path / "Figures" / f"{finished_run.name}-SB-to-LB.json").exists()  # another run's is another file
+
+
+def test_a_folder_that_is_no_run_is_called_so(tmp_path, capsys):
+    assert run(["path", str(tmp_path), "a.pt", "b.pt", "--quiet"]) == 1
+    assert f"{tmp_path} is not a run folder (no settings.json)" in capsys.readouterr().err

@@ -6,10 +6,9 @@ from sharpmin.errors import UsageError
 from sharpmin.paper.budget import Budget, Extent
 
 
-@pytest.mark.parametrize("text", ["", "full"])
-def test_everything(text):
-    assert Budget.parse(text) == Budget()
-    assert Budget.parse(text).scaled(images=10, epochs=10, trials=5, test=10) == ""
+def test_everything():
+    assert Budget.parse("full") == Budget()
+    assert Budget.parse("full").scaled(images=10, epochs=10, trials=5, test=10) == ""
 
 
 def test_says_only_what_is_less():
@@ -20,7 +19,7 @@ def test_says_only_what_is_less():
     assert Budget.parse("test=1000").scaled(**recipe) == "scaled down: 1,000 of 10,000 test images"
 
 
-@pytest.mark.parametrize("text", ["5000", "images=", "images=-3", "images=1.5", "epochs=1,epochs=2", "size=3"])
+@pytest.mark.parametrize("text", ["", "5000", "images=", "images=-3", "images=1.5", "epochs=1,epochs=2", "size=3"])
 def test_refuses(text):
     with pytest.raises(UsageError, match="whole number"):
         Budget.parse(text)

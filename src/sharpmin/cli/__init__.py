@@ -42,11 +42,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def converted(hint: Any, tokens: Sequence[Token]) -> Any:
-    """Convert words as cyclopts does, but refuse fractions for integers, which it rounds, and nan and inf."""
+    """Convert words as cyclopts does, but refuse fractions for integers (it rounds), seeds below 0, nan and inf."""
     kinds = {hint, *get_args(hint)}
     for token in tokens:
         if int in kinds and "." in token.value:
             raise CoercionError(token=token, msg=f"{token.value} is not a whole number")
+        if token.keyword == "--seed" and token.value.startswith("-"):
+            raise CoercionError(token=token, msg=f"{token.value} is below 0")
         if float in kinds and not math.isfinite(convert(float, [token])):
             raise CoercionError(token=token, msg=f"{token.value} is not a finite number")
     return convert(hint, tokens)

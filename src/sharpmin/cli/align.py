@@ -49,12 +49,13 @@ def align(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin.batchnorm import norms
-    from sharpmin.runs import Run
+    from sharpmin.runs import Run, check_writable
 
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} is not a .safetensors file: the permuted checkpoint is written as one")
     if any(Path(place).resolve() == output.resolve() for place in checkpoints):
         raise UsageError(f"{output} is one of the two checkpoints: choose another name")
+    check_writable(output.parent)
     with measuring(source, checkpoints, options) as setting:
         before = pair(setting.subject)
         chosen = before.objective(before.data)

@@ -42,13 +42,14 @@ def compare(
     """
     from sharpmin import comparison
     from sharpmin.batchnorm import norms
-    from sharpmin.runs import write_json
+    from sharpmin.runs import check_writable, write_json
 
     chosen = check(measures or list(comparison.MEASURES), comparison.MEASURES)
     with measuring(source, checkpoints, options) as setting:
         subject = setting.subject
         if len(subject.points) < 2:
             raise UsageError("comparing takes two checkpoints or more")
+        check_writable(subject.run.folder)
         standings, readings = taken(setting, chosen, seed=seed)
         policy = subject.around(next(iter(subject.points))).batch_norm
     said = comparison.verdict(standings, readings)

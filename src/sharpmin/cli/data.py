@@ -16,7 +16,7 @@ def list_sets() -> None:
 
 
 @data_app.command
-def fetch(name: str) -> None:
+def fetch(name: str, /) -> None:
     """Bring a data set into the cache, verified.
 
     Parameters
@@ -32,7 +32,7 @@ def fetch(name: str) -> None:
 
 
 @data_app.command
-def check(name: str | None = None) -> None:
+def check(name: str | None = None, /) -> None:
     """Verify the checksums of what is here; corrupt files are removed from the cache.
 
     Parameters

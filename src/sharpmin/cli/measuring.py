@@ -93,7 +93,7 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
     )
     with progress(quiet=options.quiet or place.group.rank > 0) as report, nullcontext() if ours else own_code(source):
         if ours:
-            if checkpoints:
+            if checkpoints and (Path(source) / "settings.json").exists():
                 raise UsageError(
                     f"{source} is a run folder and has its own two minimizers: give no checkpoints with it"
                 )

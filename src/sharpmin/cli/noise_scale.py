@@ -46,10 +46,12 @@ def noise_scale(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import measures
+    from sharpmin.runs import check_writable
 
     rows = []
     with measuring(source, checkpoints, options) as setting:
         run = setting.subject.run
+        check_writable(setting.subject.run.folder)
         for point in setting.subject.points:
             objective = setting.subject.around(point)
             with by_options():

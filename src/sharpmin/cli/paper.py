@@ -20,18 +20,26 @@ paper_app.command(remedies)
 
 
 @paper_app.default
-def contents(*, listed: Annotated[bool, Parameter(name="--list", negative="")] = True) -> None:
+def contents(
+    *unknown: Annotated[str, Parameter(show=False)],
+    listed: Annotated[bool, Parameter(name="--list", negative="", show_default=False)] = True,
+) -> None:
     """List every table and figure of the paper with its command.
 
     Parameters
     ----------
+    unknown
+        What is no command.
     listed
-        What happens without it too.
+        The same as without it.
     """
     from rich.table import Table
 
     from sharpmin.paper.contents import CONTENTS
 
+    if unknown:
+        commands = ", ".join(name for name in paper_app if not name.startswith("-"))
+        raise UsageError(f"paper has no command {unknown[0]!r}: choose among {commands}")
     shown = Table("", "shows", "command", box=None)
     for entry in CONTENTS:
         shown.add_row(entry.name, entry.shows, entry.command)

@@ -44,8 +44,9 @@ def path(
     """
     from sharpmin import plots
     from sharpmin.landscape.paths import default_alphas
-    from sharpmin.runs import write_json
+    from sharpmin.runs import check_writable, write_json
 
+    check_writable((options or Options()).out / "Figures")
     alphas = default_alphas(points) if alpha is None else tuple(sorted(alpha))
     with measuring(source, checkpoints, options) as setting:
         names = list(setting.subject.points)

@@ -57,13 +57,20 @@ def plan(
         Write every number there too.
     """
     from sharpmin import runtime, zoo
-    from sharpmin.errors import SharpminError
+    from sharpmin.errors import SharpminError, UsageError
     from sharpmin.paper.configurations import DATA_SETS
     from sharpmin.paper.recipes import large_batch, recipe
     from sharpmin.planning import forecast
-    from sharpmin.runs import write
+    from sharpmin.runs import check_writable, write
 
     chosen = recipe(network)
+    passes = chosen.epochs if epochs is None else epochs
+    if passes < 1:
+        raise UsageError(f"--epochs {passes}: give at least 1")
+    if seconds <= 0:
+        raise UsageError(f"--seconds {seconds:g}: give more than 0")
+    if json is not None:
+        check_writable(json.parent)
     tuned = runtime.tune(threads=threads)
     examples = DATA_SETS[chosen.data].train if train_size is None else train_size
     like = zoo.default_interface(network)
@@ -77,7 +84,6 @@ def plan(
         precision=precision,
         seconds=seconds,
     )
-    passes = chosen.epochs if epochs is None else epochs
     print("\n".join([*memory_lines(network, found), "", *time_lines(found, epochs=passes, threads=tuned.threads)]))
     if json is not None:
         machine = runtime.tuned_environment(tuned, device=runtime.resolve_device("cpu"))

@@ -47,11 +47,11 @@ def spectrum(
     tol
         Residual of an eigenpair relative to its eigenvalue, at which it counts as converged.
     max_products
-        Products with the matrix to spend at most; each costs about two gradients.
+        Products with the matrix to spend on eigenvalues of a point at most; each costs about two gradients.
     trace
-        Estimate the trace too (Hutch++), with its standard error.
+        Estimate the trace too (Hutch++), with its standard error; 60 products more.
     density
-        Estimate the density of all eigenvalues too (stochastic Lanczos quadrature).
+        Estimate the density of all eigenvalues too (stochastic Lanczos quadrature); 150 products more.
     seed
         Of the start vectors.
     options
@@ -59,9 +59,11 @@ def spectrum(
     """
     from sharpmin import measures
     from sharpmin.products import Curvature
+    from sharpmin.runs import check_writable
 
     rows, asked = [], {"which": which, "tol": tol, "max_products": max_products}
     with measuring(source, checkpoints, options) as setting:
+        check_writable(setting.subject.run.folder)
         for point in setting.subject.points:
             objective = setting.subject.around(point)
             curvature = Curvature(objective, matrix=matrix, layers=layers)

@@ -41,14 +41,14 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> "Budget":
-        """The budget of a text such as "images=5000,epochs=3,trials=1"; of "" or "full", all.
+        """The budget of a text such as "images=5000,epochs=3,trials=1"; of "full", all.
 
         Raises:
             UsageError: another name, no number, or a name given twice.
 
         """
         found: dict[str, int] = {}
-        for part in text.split(",") if text not in ("", "full") else ():
+        for part in text.split(",") if text != "full" else ():
             name, _, number = (piece.strip() for piece in part.partition("="))
             if name not in cls.__dataclass_fields__ or name in found or not number.isdecimal():
                 raise UsageError(
