@@ -52,8 +52,8 @@ class Budget:
             name, _, number = (piece.strip() for piece in part.partition("="))
             if name not in cls.__dataclass_fields__ or name in found or not number.isdecimal():
                 raise UsageError(
-                    f"--budget {text}: give full, or some of images=N,epochs=N,trials=N,test=N, each once and a whole "
-                    "number"
+                    f"--budget {text!r}: give full, or some of images=N,epochs=N,trials=N,test=N, each once and a "
+                    "whole number"
                 )
             found[name] = int(number)
         return cls(**found)
