@@ -137,7 +137,7 @@ def test_redraw_needs_nothing_but_the_json(finished):
         ("plot -n F1 --epochs many", "many"),
         ("plot -n F1 --epochs 0 --data synthetic", "at least 1"),
         ("plot -n F1 --evaluation-batch 0", "at least 1"),
-        ("plot -n F1 --seed -1", "seed -1"),
+        ("plot -n F1 --seed -1", "--seed: -1 is below 0"),
         ("plot -n F1 --precision float16", "float16"),
         ("plot -n F1 --device tpu", "device 'tpu' cannot be used here"),
         ("plot -n F1 --published", "no published curve of F1"),

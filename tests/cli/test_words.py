@@ -20,7 +20,6 @@ from sharpmin.cli import run
         ("doctor --seconds 0", "--seconds 0: give more than 0"),
         ("paper foo", "paper has no command 'foo': choose among all, batch-sizes,"),
         ("data fetch", 'Command "data fetch" parameter NAME requires an argument'),
-        ("redraw", 'Command "redraw" parameter NUMBERS requires an argument'),
         ("sweep f1-trials --budget=", "--budget '': give full, or some of images=N"),
         ("doctor --seconds x", 'Invalid value for --seconds: unable to convert "x" into float'),
         ("sharpness mytask:make --epsilon", "parameter --epsilon requires at least 1 element. Got 0"),

@@ -118,7 +118,6 @@ def draw(numbers: Any, folder: Path, *, published: Any) -> None:
 
 def redraw(
     numbers: Path,
-    /,
     *,
     published: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
