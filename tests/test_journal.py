@@ -1,17 +1,40 @@
 """A search interrupted and begun again asks for the same points and gets the same bits."""
 
+import os
+
 import pytest
 import torch
 
 from cases import examples, random, shallow
+from forked import exit_code, start
 from sharpmin.errors import RunError
 from sharpmin.journal import Journal
 from sharpmin.measures import sharpness
 from sharpmin.objective import Objective
+from sharpmin.runs import open_run
 
 
 def objective(**options) -> Objective:
     return Objective(shallow(), examples(17, 2, 8, 8), batch_norm="batch", **options)
+
+
+FORGETFUL = """
+import sys
+from pathlib import Path
+from sharpmin.journal import Journal
+from test_journal import objective
+
+f = Journal(objective(), Path(sys.argv[1]))
+for n in range(40):
+    f.value_and_grad(f.theta + n)
+    f.forget()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_two_searches_at_one_point_at_once(tmp_path):
+    folder = open_run(tmp_path, "C1", {}).folder
+    assert exit_code(*(start(FORGETFUL, folder / "unfinished") for _ in range(2))) == 0
 
 
 class Interrupted(Journal):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cases import random, same_bits
+from forked import exit_code, start
 from sharpmin.distributed.group import Group
 from sharpmin.errors import RunError
 from sharpmin.history import Epoch, State
@@ -52,6 +53,19 @@ def test_lines_come_back(tmp_path):
     rows = [{"alpha": 0.1}, {"alpha": float("inf")}]
     Run(tmp_path).write_lines("line.jsonl", rows)
     assert Run(tmp_path).read_lines("line.jsonl") == rows
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_rows_that_two_processes_add_at_once_are_all_there(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from sharpmin.runs import Run\n"
+        "for n in range(100): Run(Path(sys.argv[1])).add_line('line.jsonl', {'by': sys.argv[2], 'n': n})"
+    )
+    folder = open_run(tmp_path, "C1", SETTINGS).folder
+    assert exit_code(*(start(program, folder, by) for by in "ab")) == 0
+    rows = Run(folder).read_lines("line.jsonl")
+    assert [row["n"] for row in rows if row["by"] == "a"] == [row["n"] for row in rows if row["by"] == "b"]
+    assert len(rows) == 200
 
 
 def write_half(file):

@@ -6,7 +6,8 @@ instead of computed. At most the evaluation under way is lost. It also lets sear
 epsilons, two spaces) share its evaluation.
 
 Another process may have left the entries, with other code or another number of threads. So the first one found is
-computed again, and should it differ by a bit, all are forgotten.
+computed again, and should it differ by a bit, all are forgotten. Or it is at work on the same point right now: they
+take turns, where the folder lies in a run's, and the first to be done forgets the other's entries too.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sharpmin.objective import Objective
-from sharpmin.runs import readable, remove, write
+from sharpmin.runs import locked, readable, remove, write
 
 
 class Journal(Objective):
@@ -53,19 +54,21 @@ class Journal(Objective):
     def value_and_grad(self, theta: Tensor) -> tuple[float, Tensor]:
         """f(theta) and its gradient [n], computed or read back."""
         file = self.folder / f"{self._digest(theta)}.safetensors"
-        if self.trusted and file.exists():
-            return self._kept(file)
+        with locked(self.folder.parent):
+            if self.trusted and file.exists():
+                return self._kept(file)
         found = super().value_and_grad(theta)
-        if not self.trusted:
+        with locked(self.folder.parent):
+            if not (self.trusted or (file.exists() and same(self._kept(file), found))):
+                remove(self.folder)
             self.trusted = True
-            if not (file.exists() and same(self._kept(file), found)):
-                self.forget()
-        write(file, save({"gradient": found[1].cpu()}, metadata={"value": found[0].hex()}))
+            write(file, save({"gradient": found[1].cpu()}, metadata={"value": found[0].hex()}))
         return found
 
     def forget(self) -> None:
         """Remove the folder: what was searched for is found."""
-        remove(self.folder)
+        with locked(self.folder.parent):
+            remove(self.folder)
 
     def _kept(self, file: Path) -> tuple[float, Tensor]:
         with readable(file), safe_open(file, framework="pt", device=str(self.device)) as opened:

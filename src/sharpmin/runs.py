@@ -1,7 +1,8 @@
 """Run folders: the only code that writes results to disk.
 
     C1-1f2e3d4c5b/
-      settings.json                     everything that determines the bits; its hash names the folder
+      settings.json                     everything that determines the bits; its hash names the folder; never replaced,
+                                        so it is what a process locks that adds a row to another file
       environment.json                  on what it was computed, one entry per distinct machine or version
       x0.safetensors                    the starting point both trainings share
       small_batch.safetensors           a solution, its history in the metadata
@@ -20,7 +21,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +34,11 @@ from torch import Tensor
 from sharpmin.distributed.world import world
 from sharpmin.errors import RunError
 from sharpmin.history import Epoch, State
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 CHECKPOINT = ".checkpoint"
 MOMENTS = "adam:"
@@ -88,6 +94,11 @@ class Run:
         """Write rows as JSON Lines."""
         write(self.folder / name, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
+    def add_line(self, name: str, row: dict[str, Any]) -> None:
+        """Add a row to JSON Lines; none is lost where several processes add some at once."""
+        with locked(self.folder):
+            self.write_lines(name, [*self.read_lines(name), row])
+
     def read_lines(self, name: str) -> list[dict[str, Any]]:
         """Read the rows written so far; none where there is no such file."""
         file = self.folder / name
@@ -99,9 +110,10 @@ class Run:
     def note_environment(self, environment: dict[str, Any]) -> dict[str, Any]:
         """Add this environment to environment.json unless it is there; give the one the run began in."""
         file = self.folder / "environment.json"
-        known = read_json(file) if file.exists() else []
-        if environment not in known:
-            write_json(file, [*known, environment])
+        with locked(self.folder):
+            known = read_json(file) if file.exists() else []
+            if environment not in known:
+                write_json(file, [*known, environment])
         return known[0] if known else environment
 
 
@@ -122,7 +134,7 @@ def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:
     file = folder / "settings.json"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        foreign = not file.exists() and any(p for p in folder.iterdir() if not p.name.startswith("."))
+        foreign = any(p for p in folder.iterdir() if not p.name.startswith(".")) and not file.exists()
     with alone() as writes:
         for leftover in folder.glob(".*.*") if writes else ():  # of a process killed in mid-write
             if time.time() - leftover.stat().st_mtime > STALE:
@@ -201,6 +213,19 @@ def written_here(file: Path) -> Iterator[Path]:
             beside.replace(file)
         finally:
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from what they do `locked` in this folder; a lock ends with its process, however that ends.
+
+    It is on settings.json. Windows and some file systems have no such locks: there nobody waits.
+    """
+    with ExitStack() as held:
+        with suppress(OSError):
+            if fcntl is not None and world().rank == 0:
+                fcntl.flock(held.enter_context((folder / "settings.json").open("rb+")), fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def keep(setting: Setting, found: "Alignment", measured: "dict[str, dict[tuple[s
     """Add the row to the run folder."""
     from dataclasses import asdict
 
-    run, evidence = setting.subject.run, ("before", "after", "passes", "converged", "moved", "seed", "seconds")
+    evidence = ("before", "after", "passes", "converged", "moved", "seed", "seconds")
     row = {
         "ends": list(setting.subject.points),
         "alignment": {name: getattr(found, name) for name in evidence},
@@ -144,7 +144,7 @@ def keep(setting: Setting, found: "Alignment", measured: "dict[str, dict[tuple[s
         ],
         "environment": setting.environment,
     }
-    run.write_lines(ROWS, [*run.read_lines(ROWS), row])
+    setting.subject.run.add_line(ROWS, row)
 
 
 def table(measured: "dict[str, dict[tuple[str, str], Barrier]]") -> Any:

@@ -50,7 +50,6 @@ def noise_scale(
 
     rows = []
     with measuring(source, checkpoints, options) as setting:
-        run = setting.subject.run
         check_writable(setting.subject.run.folder)
         for point in setting.subject.points:
             objective = setting.subject.around(point)
@@ -65,8 +64,7 @@ def noise_scale(
                     progress=labelled(setting.progress, point),
                 )
             rows.append((point, result))
-            lines = run.read_lines("noise-scale.jsonl")
-            run.write_lines("noise-scale.jsonl", [*lines, row(point, result, setting.environment)])
+            setting.subject.run.add_line("noise-scale.jsonl", row(point, result, setting.environment))
     show(table(rows))
     for point, result in rows:
         if result.status != "measured" or result.batch_norm == "batch":

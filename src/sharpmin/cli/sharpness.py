@@ -98,7 +98,7 @@ def measured(setting: Setting, plan: Sequence[dict[str, Any]]) -> Iterator[tuple
             report = labelled(setting.progress, f"{point}, epsilon {how['epsilon']:g}")
             result = measures.sharpness(objective, **how, progress=report)
             line = {**row(point, result, setting.environment), "asked": asked}
-            run.write_lines(ROWS, [*run.read_lines(ROWS), line])
+            run.add_line(ROWS, line)
             if result.value == math.inf:
                 run.save(f"infinite-{as_file(point)}-{how['epsilon']:g}", {"displacement": result.displacement})
             yield point, result

@@ -84,11 +84,10 @@ def spectrum(
 
 def keep(setting: Setting, point: str, found: Any, whole: Any) -> None:
     """Add the row to the run folder."""
-    run = setting.subject.run
     line = row(point, found, setting.environment)
     if whole is not None:
         line["trace"] = {"value": whole.value, "standard_error": whole.standard_error, "products": whole.products}
-    run.write_lines("spectrum.jsonl", [*run.read_lines("spectrum.jsonl"), line])
+    setting.subject.run.add_line("spectrum.jsonl", line)
 
 
 def draw_density(setting: Setting, point: str, curvature: "Curvature", *, seed: int, out: Any) -> None:
@@ -96,8 +95,7 @@ def draw_density(setting: Setting, point: str, curvature: "Curvature", *, seed: 
     from sharpmin import measures, plots
 
     found = measures.density(curvature, seed=seed, progress=labelled(setting.progress, point))
-    run = setting.subject.run
-    run.write_lines("density.jsonl", [*run.read_lines("density.jsonl"), row(point, found, setting.environment)])
+    setting.subject.run.add_line("density.jsonl", row(point, found, setting.environment))
     stem = out / "Figures" / figure_name(setting.subject, f"{point}-density")
     figure = plots.density(found, title=f"{setting.subject.name}, {point}")
     plots.save(figure, stem.with_name(stem.name + ".pdf"), stem.with_name(stem.name + ".png"))

@@ -38,7 +38,7 @@ def measure(trial: Trial, run: Run, split: Split, *, environment: dict[str, Any]
             name, options = named(measure)
             asked = {**options, **evaluation(trial, len(split.train))}
             line = {**row(point, measure(objective), environment), "asked": asked}
-            run.write_lines(f"{name}.jsonl", [*run.read_lines(f"{name}.jsonl"), line])
+            run.add_line(f"{name}.jsonl", line)
         objective.forget()
 
 
