@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sharpmin.distributed.world import world
-from sharpmin.errors import RunError
+from sharpmin.errors import RunError, UsageError
 from sharpmin.history import Epoch, State
 
 try:
@@ -42,6 +42,7 @@ except ImportError:  # Windows
 
 CHECKPOINT = ".checkpoint"
 MOMENTS = "adam:"
+KEPT = ("*.safetensors", "*.jsonl", "settings.json", "environment.json", "compare.json")
 STALE = 3600.0  # seconds after which a half-written file cannot be a living process's
 
 
@@ -146,6 +147,23 @@ def open_run(parent: Path, name: str, settings: dict[str, Any]) -> Run:
     if not file.exists():
         write_json(file, settings)
     return Run(folder)
+
+
+def check_output(file: Path, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a file to write that the command reads, or that is part of a run folder or of a folder that it reads.
+
+    Raises:
+        UsageError: it is; nothing was written.
+
+    """
+    if not os.path.exists(file):
+        return
+    read = [one for one in inputs if os.path.exists(one)]
+    if any(os.path.samefile(file, one) for one in read):
+        raise UsageError(f"{file} is read by this very command, which would replace it: choose another name")
+    inside = (file.parent / "settings.json").exists() or any(os.path.samefile(file.parent, one) for one in read)
+    if inside and any(file.match(kind) for kind in KEPT):
+        raise UsageError(f"{file} is there already and belongs to {file.parent}: choose another name")
 
 
 def read_json(file: Path) -> Any:

@@ -10,6 +10,7 @@ from torch import nn
 from cases import examples
 from sharpmin.checkpoints import load_into, read_checkpoint
 from sharpmin.cli import run
+from sharpmin.runs import write
 from sharpmin.subjects import Evaluation, of_task
 
 QUICK = ["--threads", "1", "--quiet"]
@@ -67,6 +68,14 @@ def test_a_run_folder_has_its_own_two_ends(finished_run, tmp_path, capsys):
     assert load_file(output).keys() == load_file(finished_run / "large_batch.safetensors").keys()
 
 
+def test_a_minimizer_of_the_run_is_not_replaced(finished_run, capsys):
+    file = finished_run / "large_batch.safetensors"
+    before = file.read_bytes()
+    assert run(["align", str(finished_run), "-o", str(file), "--data", "synthetic", *QUICK]) == 2
+    assert f"{file} is there already and belongs to {finished_run}: choose another name" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -74,9 +83,13 @@ def test_a_run_folder_has_its_own_two_ends(finished_run, tmp_path, capsys):
         (["a.pt", "b.pt", "-o", "x.pt"], "x.pt is not a .safetensors file"),
         (["a.safetensors", "b.pt", "-o", "./a.safetensors"], "a.safetensors is one of the two checkpoints"),
         (["a.pt", "b.pt", "-o", "x.safetensors", "--only", "3.*"], "leave --only out"),
+        (["hub", "b.pt", "-o", "hub/model.safetensors"], "hub/model.safetensors is there already and belongs to hub"),
+        (["two.safetensors:ema", "b.pt", "-o", "two.safetensors"], "two.safetensors is read by this very command"),
     ],
 )
-def test_bad_input(arguments, says, task, capsys):
+def test_bad_input(arguments, says, task, tmp_path, capsys):
+    for name in ("hub/model.safetensors", "two.safetensors"):
+        write(tmp_path / name, b"")
     assert run(["align", task, *arguments, *QUICK]) == 2
     assert says in capsys.readouterr().err
 

@@ -16,6 +16,11 @@ def test_it_says_the_verdict_and_leaves_one_file(tmp_path, capsys):
     assert [p.name for p in file.parent.iterdir()] == ["page.html"]
 
 
+def test_an_earlier_page_is_replaced_in_the_run_folder_too(tmp_path):
+    folder = run_folder(tmp_path)
+    assert [run(["report", str(folder), "-o", f"{folder}/report.html"]) for _ in range(2)] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -23,12 +28,17 @@ def test_it_says_the_verdict_and_leaves_one_file(tmp_path, capsys):
         (["missing"], 1, "cannot read missing"),
         (["."], 1, "is not a run folder"),
         (["RUN", "-o", "RUN/settings.json/page.html"], 1, "cannot write"),
+        (["RUN", "-o", "RUN/settings.json"], 2, "settings.json is there already and belongs to"),
+        (["RUN", "figure.json", "-o", "./figure.json"], 2, "figure.json is read by this very command"),
     ],
 )
 def test_what_cannot_be_done(tmp_path, monkeypatch, capsys, arguments, code, says):
     monkeypatch.chdir(tmp_path)
     folder = run_folder(tmp_path / "runs")
+    (tmp_path / "figure.json").write_text("{}")
+    before = (folder / "settings.json").read_text()
     assert run(["report", *(argument.replace("RUN", str(folder)) for argument in arguments)]) == code
+    assert ((folder / "settings.json").read_text(), (tmp_path / "figure.json").read_text()) == (before, "{}")
     said = capsys.readouterr()
     assert says in said.err
     assert said.err.count("\n") == 1

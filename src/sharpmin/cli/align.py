@@ -40,7 +40,7 @@ def align(
     checkpoints
         Of your own task: two files or folders with weights, the second of which is permuted.
     output
-        The .safetensors file for the permuted checkpoint.
+        The .safetensors file for the permuted checkpoint; none of a run folder's own is replaced.
     points
         Where the line is evaluated, both ends included.
     seed
@@ -49,12 +49,14 @@ def align(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin.batchnorm import norms
-    from sharpmin.runs import Run, check_writable
+    from sharpmin.checkpoints import parse_place
+    from sharpmin.runs import Run, check_output, check_writable
 
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} is not a .safetensors file: the permuted checkpoint is written as one")
     if any(Path(place).resolve() == output.resolve() for place in checkpoints):
         raise UsageError(f"{output} is one of the two checkpoints: choose another name")
+    check_output(output, [Path(source), *(parse_place(place)[0] for place in checkpoints)])
     check_writable(output.parent)
     with measuring(source, checkpoints, options) as setting:
         before = pair(setting.subject)

@@ -38,13 +38,14 @@ def doctor(
     from sharpmin.console import progress
     from sharpmin.doctor import checkup
     from sharpmin.errors import UsageError
-    from sharpmin.runs import check_writable, write
+    from sharpmin.runs import check_output, check_writable, write
 
     if rounds < 1:
         raise UsageError(f"{rounds} rounds: measure at least 1")
     if seconds <= 0:
         raise UsageError(f"--seconds {seconds:g}: give more than 0")
     if json is not None:
+        check_output(json)
         check_writable(json.parent)
     with progress(quiet=quiet) as report:
         found = checkup(rounds=rounds, seconds=seconds, progress=report)

@@ -61,7 +61,7 @@ def plan(
     from sharpmin.paper.configurations import DATA_SETS
     from sharpmin.paper.recipes import large_batch, recipe
     from sharpmin.planning import forecast
-    from sharpmin.runs import check_writable, write
+    from sharpmin.runs import check_output, check_writable, write
 
     chosen = recipe(network)
     passes = chosen.epochs if epochs is None else epochs
@@ -70,6 +70,7 @@ def plan(
     if seconds <= 0:
         raise UsageError(f"--seconds {seconds:g}: give more than 0")
     if json is not None:
+        check_output(json)
         check_writable(json.parent)
     tuned = runtime.tune(threads=threads)
     examples = DATA_SETS[chosen.data].train if train_size is None else train_size

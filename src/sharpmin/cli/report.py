@@ -25,7 +25,9 @@ def report(
     """
     from sharpmin import report as reports
     from sharpmin.report.verdict import verdict
+    from sharpmin.runs import check_output
 
+    check_output(out, runs)
     left_out = {run: why for run in runs if (why := reports.elsewhere(run)) is not None}
     kept = [run for run in runs if run not in left_out] or runs
     story = reports.write(kept, out)

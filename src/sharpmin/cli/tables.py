@@ -22,12 +22,14 @@ def tables(*runs: Path, json: Path | None = None) -> None:
     """
     from sharpmin.paper.inputs import MADE_UP
     from sharpmin.paper.tables import cells, markdown, remarks
-    from sharpmin.runs import write
+    from sharpmin.runs import check_output, write
     from sharpmin.subjects import are_made_up
     from sharpmin.trials import pairs
 
     if not runs:
         raise UsageError("give the run folders of one network, one for each trial")
+    if json is not None:
+        check_output(json, runs)
     runs = pairs(runs) or runs
     found = cells(runs)
     remarked = list(remarks(runs, found))

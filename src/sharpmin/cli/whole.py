@@ -98,7 +98,9 @@ def everything(
     """
     from sharpmin.paper.budget import Budget
     from sharpmin.paper.recipes import RECIPES, recipe
+    from sharpmin.runs import check_output
 
+    check_output(page)
     Budget.parse(budget)  # before anything is fetched
     shares(1, engine=engine, workers=workers, threads=threads, device=device_of(device, gpus=gpus, engine=engine))
     chosen = [recipe(name).network for name in networks or RECIPES]
