@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -100,19 +100,20 @@ class Run:
         with locked(self.folder):
             self.write_lines(name, [*self.read_lines(name), row])
 
-    def read_lines(self, name: str) -> list[dict[str, Any]]:
-        """Read the rows written so far; none where there is no such file."""
+    def read_lines(self, name: str, needed: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Read the rows written so far, each with the keys needed; none where there is no such file."""
         file = self.folder / name
         if not file.exists():
             return []
         with readable(file):
-            return [json.loads(line) for line in file.read_text().splitlines()]
+            lines = [line for line in file.read_text().splitlines() if line.strip()]
+            return [having(json.loads(line), needed, f"line {number}") for number, line in enumerate(lines, 1)]
 
     def note_environment(self, environment: dict[str, Any]) -> dict[str, Any]:
         """Add this environment to environment.json unless it is there; give the one the run began in."""
         file = self.folder / "environment.json"
         with locked(self.folder):
-            known = read_json(file) if file.exists() else []
+            known = read_list(file) if file.exists() else []
             if environment not in known:
                 write_json(file, [*known, environment])
         return known[0] if known else environment
@@ -170,6 +171,30 @@ def read_json(file: Path) -> Any:
     """Read a JSON file, or raise a RunError that names it."""
     with readable(file):
         return json.loads(file.read_text())
+
+
+def read_object(file: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a JSON file that is an object with these keys, or raise a RunError that names it."""
+    with readable(file):
+        return having(read_json(file), needed, "it")
+
+
+def read_list(file: Path) -> list[dict[str, Any]]:
+    """Read a JSON file that is a list of objects, or raise a RunError that names it."""
+    found = read_json(file)
+    with readable(file):
+        if not isinstance(found, list):
+            raise TypeError("it is not a list")
+        return [having(one, (), f"entry {number}") for number, one in enumerate(found, 1)]
+
+
+def having(value: Any, needed: Sequence[str], what: str) -> dict[str, Any]:
+    """The value, where it is an object with these keys; else an error for `readable`."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} is not an object")
+    if lacking := [key for key in needed if key not in value]:
+        raise ValueError(f"{what} has no {', '.join(lacking)}")
+    return value
 
 
 def write_json(file: Path, value: Any) -> None:

@@ -23,13 +23,15 @@ from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective, Precision
-from sharpmin.runs import Run, open_run, read_json
+from sharpmin.runs import Run, having, open_run, read_object, readable
 from sharpmin.tasks import load_task
 from sharpmin.weights import matching
 from sharpmin.zoo import build
 
 REGIMES = {"SB": "small_batch", "LB": "large_batch"}
 SINGLE = {"solution": "solution"}
+TRAINED = ("network", "seed", "train_size", "data")
+"""The settings by which a run's data are found again."""
 Load = Callable[[nn.Module], object]
 
 
@@ -104,22 +106,26 @@ class Subject:
 def points_of(folder: Path) -> dict[str, str]:
     """The points of a run by name, and their files: two minimizers, or the one of a single training."""
     file = folder / "settings.json"
-    return SINGLE if file.exists() and "config" in read_json(file) else REGIMES
+    return SINGLE if file.exists() and "config" in read_object(file) else REGIMES
 
 
 def are_made_up(folders: Iterable[Path]) -> bool:
     """Whether the data of any of these runs of ours are synthetic."""
-    return any(read_json(folder / "settings.json").get("data", {}).get("synthetic") for folder in folders)
+    found = [read_object(folder / "settings.json").get("data") for folder in folders]
+    return any(isinstance(data, dict) and data.get("synthetic") for data in found)
 
 
-def settings_of(folder: Path, points: Mapping[str, str] = REGIMES) -> dict[str, Any]:
-    """The settings of a finished run of ours that has these points.
+def settings_of(
+    folder: Path, points: Mapping[str, str] = REGIMES, needed: Sequence[str] = ("network",)
+) -> dict[str, Any]:
+    """The settings of a finished run of ours that has these points, with the keys needed.
 
     Raises:
-        RunError: the folder is not a run, or its training is not finished.
+        RunError: the folder is not a run, or its training is not finished, or its settings are damaged.
 
     """
-    if not (folder / "settings.json").exists():
+    file = folder / "settings.json"
+    if not file.exists():
         raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin plot made")
     if points is REGIMES and points_of(folder) is SINGLE:
         raise RunError(f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot")
@@ -127,7 +133,10 @@ def settings_of(folder: Path, points: Mapping[str, str] = REGIMES) -> dict[str, 
     if missing:
         verb = "train" if points is SINGLE else "plot"
         raise RunError(f"{folder} is not finished ({', '.join(missing)} missing): run its sharpmin {verb} again")
-    return read_json(folder / "settings.json")
+    settings = read_object(file, needed)
+    with readable(file):
+        having(settings.get("data", {}), ("name", "synthetic", "sha1") if "data" in needed else (), "data")
+    return settings
 
 
 def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
@@ -138,7 +147,7 @@ def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
 
     """
     named = points_of(folder)
-    settings = settings_of(folder, named)
+    settings = settings_of(folder, named, TRAINED)
     if settings["data"]["sha1"] != fingerprint(split):
         raise RunError(f"{folder} was trained on other data than {split.name} as it is here: name its own with --data")
     network, run = settings["network"], Run(folder)

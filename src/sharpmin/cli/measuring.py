@@ -117,9 +117,9 @@ def check_batch(size: int | None) -> None:
 def data_of_run(folder: Path, name: str | None, report: "Progress") -> Any:
     """The data that a run was trained on."""
     from sharpmin.paper.inputs import load_data
-    from sharpmin.subjects import points_of, settings_of
+    from sharpmin.subjects import TRAINED, points_of, settings_of
 
-    settings = settings_of(folder, points_of(folder))
+    settings = settings_of(folder, points_of(folder), TRAINED)
     return load_data(
         settings["network"],
         name or settings["data"]["name"],

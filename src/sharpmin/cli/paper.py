@@ -82,9 +82,9 @@ def training_curves(run: Path, /, *, out: Path = Path()) -> None:
     from sharpmin import plots
     from sharpmin.data.record import titled
     from sharpmin.runs import Run
-    from sharpmin.subjects import REGIMES, settings_of
+    from sharpmin.subjects import REGIMES, TRAINED, settings_of
 
-    settings = settings_of(run)
+    settings = settings_of(run, needed=TRAINED)
     states = {regime: Run(run).load_state(name) for regime, name in REGIMES.items()}
     histories = {regime: state.history for regime, state in states.items() if state is not None}
     figure = plots.training_curves(histories, title=f"{settings['network']} on {titled(settings['data'])}")

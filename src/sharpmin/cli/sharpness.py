@@ -12,9 +12,14 @@ from sharpmin.cli.measuring import Options, Setting, as_file, labelled, measurin
 
 if TYPE_CHECKING:
     from sharpmin.objective import Objective
+    from sharpmin.runs import Run
     from sharpmin.subjects import Subject
 
 ROWS = "sharpness.jsonl"
+SHOWN = (
+    *("epsilon", "subspace", "start", "value", "loss", "max_loss"),
+    *("first_order", "iterations", "evaluations", "status", "seconds"),
+)
 
 
 def sharpness(
@@ -92,7 +97,7 @@ def measured(setting: Setting, plan: Sequence[dict[str, Any]]) -> Iterator[tuple
         objective = Journal(subject.around(point), run.folder / f"unfinished-{as_file(point)}")
         for how in plan:
             asked = {**how, **described(subject, objective)}
-            if subject.network and (known := earlier(run.read_lines(ROWS), point, asked)):
+            if subject.network and (known := earlier(run, point, asked)):
                 yield point, known
                 continue
             report = labelled(setting.progress, f"{point}, epsilon {how['epsilon']:g}")
@@ -111,10 +116,14 @@ def described(subject: "Subject", objective: "Objective") -> dict[str, Any]:
     return {**settings, "only": subject.evaluation.only and list(subject.evaluation.only)}
 
 
-def earlier(rows: Sequence[dict[str, Any]], point: str, asked: dict[str, Any]) -> Any:
+def earlier(run: "Run", point: str, asked: dict[str, Any]) -> Any:
     """The row of an earlier measurement of the very same, or None."""
-    same = (line for line in rows if line["minimizer"] == point and line.get("asked") == asked)
-    return next((SimpleNamespace(**line) for line in same), None)
+    from sharpmin.runs import having, readable
+
+    same = {"minimizer": point, "asked": asked}
+    with readable(run.folder / ROWS):
+        found = [line for line in run.read_lines(ROWS, ("minimizer",)) if same.items() <= line.items()]
+        return SimpleNamespace(**having(found[0], SHOWN, "a row")) if found else None
 
 
 def table(rows: Sequence[tuple[str, Any]]) -> Any:

@@ -22,7 +22,7 @@ from sharpmin.landscape.grids import Buffers, between
 from sharpmin.landscape.points import After
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
-from sharpmin.runs import Run
+from sharpmin.runs import Run, readable
 from sharpmin.subjects import End, Subject, end
 
 
@@ -97,8 +97,9 @@ def kept(run: Run, name: str) -> tuple[landscape.Grid | None, list[Measurement]]
     if len(lines) < 2:
         return None, []
     head, *rows = lines
-    grid = landscape.Grid(tuple(head["alphas"]), tuple(head["betas"]), head["factor"])
-    return grid, [Measurement(**row["measured"]) for row in rows]
+    with readable(run.folder / name):
+        grid = landscape.Grid(tuple(head["alphas"]), tuple(head["betas"]), head["factor"])
+        return grid, [Measurement(**row["measured"]) for row in rows]
 
 
 def file_name(asked: Asked, how: dict[str, Any]) -> str:

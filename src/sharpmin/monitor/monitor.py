@@ -30,7 +30,7 @@ from sharpmin.errors import RunError, UsageError
 from sharpmin.monitor.budget import Budget
 from sharpmin.monitor.questions import MEASURES, Answer, Memory, chosen
 from sharpmin.objective import Objective
-from sharpmin.runs import explained, readable, write
+from sharpmin.runs import explained, having, readable, write
 
 Log = Callable[[int, Mapping[str, float]], object]
 
@@ -242,7 +242,8 @@ def read_rows(file: Path | str) -> list[dict[str, Any]]:
     """
     file = Path(file)
     with readable(file):
-        return [json.loads(line) for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [having(json.loads(line), (), f"line {number}") for number, line in enumerate(lines, 1)]
 
 
 def mend(file: Path) -> None:

@@ -10,7 +10,7 @@ from sharpmin.paper.budget import Extent
 from sharpmin.paper.iterates import SOLUTION, point_of
 from sharpmin.paper.provenance import Provenance, Row
 from sharpmin.paper.single import Single
-from sharpmin.runs import Run, read_json
+from sharpmin.runs import Run, read_list, read_object, readable
 from sharpmin.sweep.measuring import evaluation, kept_row
 from sharpmin.sweep.plan import Planned
 from sharpmin.sweep.trial import Measure, named
@@ -24,7 +24,9 @@ def training(run: Planned) -> Single:
 
 def history(run: Planned) -> tuple[Epoch, ...]:
     """Its epochs."""
-    return tuple(Epoch(**line) for line in Run(run.folder).read_lines(f"{SOLUTION}.history.jsonl"))
+    name = f"{SOLUTION}.history.jsonl"
+    with readable(run.folder / name):
+        return tuple(Epoch(**line) for line in Run(run.folder).read_lines(name))
 
 
 def measured(run: Planned, measure: Measure, epoch: int | None = None) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def measured(run: Planned, measure: Measure, epoch: int | None = None) -> dict[s
 
     """
     point = SOLUTION if epoch is None else point_of(epoch, training(run).config)
-    how = evaluation(run.trial, read_json(run.folder / "settings.json")["data"]["train"])
+    how = evaluation(run.trial, read_object(run.folder / "settings.json", ("data",))["data"]["train"])
     found = kept_row(Run(run.folder), point, measure, how)
     if found is None:
         raise RunError(f"{run.folder} has no {named(measure)[0]} at {point}: run the same command again")
@@ -58,10 +60,10 @@ def provenance(
     """
     environments: list[Row] = []
     for run in planned:
-        environments += [found for found in read_json(run.folder / "environment.json") if found not in environments]
+        environments += [found for found in read_list(run.folder / "environment.json") if found not in environments]
     return Provenance(
         network=network,
-        data=read_json(planned[0].folder / "settings.json")["data"],
+        data=read_object(planned[0].folder / "settings.json", ("data",))["data"],
         seeds=extent.seeds,
         epochs=extent.epochs,
         epsilons=tuple(epsilons),

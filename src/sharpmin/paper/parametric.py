@@ -9,7 +9,7 @@ Source: Keskar et al. 2017, Figures 3 and 7; the authors' `plot_parametric_plot.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from math import nan
 from pathlib import Path as File
@@ -239,7 +239,7 @@ def evaluate(
 ) -> list[dict[str, float]]:
     """The rows of the curve; each is kept as soon as it is computed."""
     name = rows_of(job)
-    rows = run.read_lines(name)
+    rows = run.read_lines(name, (*(field.name for field in fields(Point)), "seconds"))
     alphas = default_alphas(job.points)[len(rows) :]
     theta = partial(between_ends, theta_small, theta_large, kind=job.path)
     began = time.perf_counter()
@@ -291,7 +291,7 @@ def collect(
     return ParametricPlot(
         job=job,
         data=data,
-        points=tuple(Point(**{key: value for key, value in row.items() if key != "seconds"}) for row in rows),
+        points=tuple(Point(**{field.name: row[field.name] for field in fields(Point)}) for row in rows),
         final={name: state.history[-1] for name, state in solutions.items()},
         environment=environment,
         seconds={**seconds, "evaluation": sum(row["seconds"] for row in rows)},

@@ -88,7 +88,7 @@ def table_2(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
 def along_the_path(run: Run) -> list[dict[str, Any]]:
     """The evaluated points of the straight line; of several grids that have both minimizers the finest."""
     files = sorted(run.folder.glob("line-*.jsonl"), key=lambda file: int(file.stem.split("-")[1]))
-    lines = [run.read_lines(file.name) for file in files]
+    lines = [run.read_lines(file.name, ("alpha", "train_accuracy", "test_accuracy")) for file in files]
     return next((line for line in reversed(lines) if {*ALPHAS.values()} <= {row["alpha"] for row in line}), [])
 
 
@@ -108,7 +108,7 @@ def tables_3_and_4(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
 def sharpness_rows(folder: Path) -> list[tuple[dict[str, Any], list[str]]]:
     """The rows of sharpness.jsonl, each with what sets it apart from the paper's tables."""
     examples = settings_of(folder).get("data", {}).get("train", DEFAULT_BATCH)
-    rows = Run(folder).read_lines("sharpness.jsonl")
+    rows = Run(folder).read_lines("sharpness.jsonl", ("value", "epsilon"))
     return [(row, unlike_the_paper(asked(row), examples=examples)) for row in rows]
 
 

@@ -3,7 +3,6 @@
 Run folders that differ in more than their seed do not make one mean, so they do not make one report.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 from sharpmin.errors import RunError, UsageError
 from sharpmin.history import epochs_in_words
 from sharpmin.report.story import REGIMES, Connection, Curve, Lines, Plane, Row, Story, Trial
-from sharpmin.runs import read_json, readable
+from sharpmin.runs import Run, read_json, read_list, readable
 from sharpmin.subjects import labels
 from sharpmin.trials import differences as settings_apart
 
@@ -104,7 +103,7 @@ def trial(folder: Path) -> Trial:
         comparison=checked(compared, read_json(compared)) if compared.exists() else None,
         environments=unlike(
             [
-                *(read_json(environments) if environments.exists() else []),
+                *(read_list(environments) if environments.exists() else []),
                 *(row["environment"] for found in rows.values() for row in found if "environment" in row),
             ]
         ),
@@ -121,14 +120,7 @@ def identified(settings: Row) -> tuple[bool, str, tuple[str, ...]]:
 
 def lines(file: Path, needed: Sequence[str]) -> tuple[Row, ...]:
     """The rows of a JSON Lines file, each with the keys needed; none where there is no such file."""
-    if not file.exists():
-        return ()
-    with readable(file):
-        rows = tuple(json.loads(line) for line in file.read_text().splitlines() if line.strip())
-        for number, row in enumerate(rows, 1):
-            if lacking := [key for key in needed if key not in row]:
-                raise ValueError(f"line {number} has no {', '.join(lacking)}")
-    return rows
+    return tuple(Run(file.parent).read_lines(file.name, needed))
 
 
 def curves(folder: Path, name: str) -> Iterator[Curve]:

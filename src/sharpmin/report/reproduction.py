@@ -19,7 +19,7 @@ from sharpmin.report.entries import WITHOUT_RUNS, Numbered, Part, blocks
 from sharpmin.report.gathering import gather
 from sharpmin.report.page import embedded_numbers, script, template, text
 from sharpmin.report.verdict import verdict
-from sharpmin.runs import read_json
+from sharpmin.runs import read_object, readable
 from sharpmin.subjects import are_made_up
 
 PAIRS = "Table 3"
@@ -138,7 +138,7 @@ def lead(part: Part) -> str:
     """On what, how many trials, and what is less than in the recipe."""
     if not part.runs:
         return "; ".join(filter(None, [part.network, part.scaled]))
-    data = read_json(part.runs[0] / "settings.json")["data"]
+    data = read_object(part.runs[0] / "settings.json", ("data",))["data"]
     names = ", ".join(folder.name for folder in part.runs)
     trials = f"{len(part.runs)} {'trial' if len(part.runs) == 1 else 'trials'} ({names})"
     return "; ".join(filter(None, [f"{part.network} on {titled(data)}, {trials}", part.scaled]))
@@ -146,9 +146,10 @@ def lead(part: Part) -> str:
 
 def is_made_up(part: Part) -> bool:
     """Whether its data are."""
-    return are_made_up(part.runs) or (
-        part.figure is not None and read_json(part.figure)["provenance"]["data"]["synthetic"]
-    )
+    if are_made_up(part.runs) or part.figure is None:
+        return are_made_up(part.runs)
+    with readable(part.figure):
+        return read_object(part.figure, ("provenance",))["provenance"]["data"]["synthetic"]
 
 
 def verdicts(parts: Sequence[Part]) -> Iterator[str]:
