@@ -51,7 +51,7 @@ def own_seconds() -> float:
 def busy_seconds() -> float | None:
     """Processor time that everybody on this machine has used, or that its host has taken; None where not Linux."""
     try:
-        with open("/proc/stat") as lines:
+        with open("/proc/stat", encoding="utf-8") as lines:
             user, nice, system, _, _, irq, softirq, steal, *_ = map(int, next(lines).split()[1:])
     except (OSError, ValueError):
         return None

@@ -106,7 +106,7 @@ class Run:
         if not file.exists():
             return []
         with readable(file):
-            lines = [line for line in file.read_text().splitlines() if line.strip()]
+            lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
             return [having(json.loads(line), needed, f"line {number}") for number, line in enumerate(lines, 1)]
 
     def note_environment(self, environment: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def check_output(file: Path, inputs: Iterable[Path] = ()) -> None:
 def read_json(file: Path) -> Any:
     """Read a JSON file, or raise a RunError that names it."""
     with readable(file):
-        return json.loads(file.read_text())
+        return json.loads(file.read_text(encoding="utf-8"))
 
 
 def read_object(file: Path, needed: Sequence[str] = ()) -> dict[str, Any]:

@@ -118,10 +118,13 @@ def available_memory() -> int | None:
     """
     limits = []
     try:
-        with open("/proc/meminfo") as lines:
+        with open("/proc/meminfo", encoding="utf-8") as lines:
             fields = dict(line.split(":", 1) for line in lines)
         limits.append(int(fields["MemAvailable"].split()[0]) * 1024)
-        with open("/sys/fs/cgroup/memory.max") as limit, open("/sys/fs/cgroup/memory.current") as current:
+        with (
+            open("/sys/fs/cgroup/memory.max", encoding="utf-8") as limit,
+            open("/sys/fs/cgroup/memory.current", encoding="utf-8") as current,
+        ):
             limits.append(int(limit.read()) - int(current.read()))
     except (OSError, KeyError, ValueError):
         pass  # not Linux, or no limit ("max")
@@ -155,7 +158,7 @@ def peak_memory() -> int:
 def status_bytes(field: str) -> int:
     """A size from what Linux says of this process. (ru_maxrss would count the parent's at the start, too.)"""
     try:
-        with open("/proc/self/status") as lines:
+        with open("/proc/self/status", encoding="utf-8") as lines:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
     except (OSError, StopIteration):
         return 0
@@ -178,7 +181,7 @@ def environment(*, device: torch.device) -> dict[str, Any]:
 def processor_name() -> str:
     """The processor as the system names it."""
     try:
-        with open("/proc/cpuinfo") as lines:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
             return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

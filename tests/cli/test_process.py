@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from report.made import run_folder
+
 
 def sharpmin(*arguments, **environment):
     command = [sys.executable, "-m", "sharpmin", *arguments]
@@ -22,6 +24,20 @@ def test_the_traceback_when_asked_for():
     done = sharpmin("plot", "-n", "C9", SHARPMIN_TRACEBACK="1")
     assert done.returncode == 1
     assert "Traceback (most recent call last)" in done.stderr
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+
+
+def test_a_locale_without_utf_8(tmp_path):
+    folders = [str(run_folder(tmp_path / "runs", seed)) for seed in range(2)]
+    page, expected = tmp_path / "page.html", tmp_path / "expected.html"
+    assert sharpmin("report", *folders, "-o", str(page), **ASCII).returncode == 0
+    assert sharpmin("report", *folders, "-o", str(expected), PYTHONUTF8="1").returncode == 0
+    assert page.read_bytes() == expected.read_bytes()
+    done = sharpmin("tables", *folders, **ASCII)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " ? " in done.stdout  # for ±
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plot", "--help"], ["data", "list"]])

@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any, get_args
 
 from cyclopts import App, CoercionError, CycloptsError, Parameter, Token, convert
@@ -85,7 +86,9 @@ def main() -> None:
     """Run the command line and exit."""
     warnings.showwarning = one_line_warning
     if sys.stderr is None:  # closed; the results can be had all the same
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  until the end
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  until the end
+    if isinstance(sys.stdout, TextIOWrapper):  # a table is no reason to fail where the locale has no "±"
+        sys.stdout.reconfigure(errors="replace")
     code = run(sys.argv[1:])
     if (why := unprinted()) and code == 0:
         code = fail(f"the output could not be written: {why}", 1)

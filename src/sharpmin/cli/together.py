@@ -74,7 +74,10 @@ def one_voice() -> Iterator[None]:
         return
     before = signal.signal(signal.SIGTERM, ended)
     try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere if launched().rank else sys.stdout):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere if launched().rank else sys.stdout),
+        ):
             yield
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -114,7 +114,7 @@ def archived(file: Path, matio: Any) -> Iterator[tuple[str, Any]]:
 
 def listed(file: Path, matio: Any) -> Iterator[tuple[str, Any]]:
     """The entries of a list; a relative path starts where Kaldi's would, in the working directory, or at the list."""
-    for line in file.read_text().splitlines():
+    for line in file.read_text(encoding="utf-8").splitlines():
         utterance, _, place = line.strip().partition(" ")
         if place.endswith(("|", "]")) or place.startswith("|"):
             raise DataError(f"{file}: {line.strip()!r} is a command or a range: copy-feats it into a plain archive")

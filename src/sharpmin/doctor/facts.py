@@ -14,7 +14,7 @@ NARROW = ("amx_bf16", "avx512_bf16")  # of x86; the first is the faster
 def instructions() -> str:
     """What the processor has for bfloat16: "" where there is nothing, or where the system does not say."""
     try:
-        with open("/proc/cpuinfo") as lines:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
             flags = next(
                 (line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), []
             )

@@ -242,7 +242,7 @@ def read_rows(file: Path | str) -> list[dict[str, Any]]:
     """
     file = Path(file)
     with readable(file):
-        lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
         return [having(json.loads(line), (), f"line {number}") for number, line in enumerate(lines, 1)]
 
 

@@ -27,7 +27,7 @@ class PublishedCurve:
 @cache
 def published() -> dict[str, Any]:
     """Everything in `keskar2017.json`."""
-    return json.loads(files("sharpmin.paper").joinpath("keskar2017.json").read_text())
+    return json.loads(files("sharpmin.paper").joinpath("keskar2017.json").read_text(encoding="utf-8"))
 
 
 def figure_3(network: str) -> PublishedCurve:

@@ -76,7 +76,7 @@ def script(*names: str) -> Markup:
 
 def text(name: str) -> str:
     """One of the page's own files."""
-    return HOME.joinpath(name).read_text()
+    return HOME.joinpath(name).read_text(encoding="utf-8")
 
 
 def is_a(kind: type) -> Any:

@@ -92,7 +92,7 @@ def token_of(runs: Path) -> str:
     file = runs / TOKEN
     if not file.exists():
         write(file, uuid.uuid4().hex.encode())
-    return file.read_text()
+    return file.read_text(encoding="utf-8")
 
 
 def order(run: Planned, runs: Path, token: str, *, device: str, threads: int) -> Order:

@@ -81,7 +81,7 @@ def work(order: Order) -> Outcome:
 def shares(order: Order) -> bool:
     """Whether the driver's folder of runs is this process's too."""
     token = Path(order.runs) / TOKEN
-    return token.exists() and token.read_text() == order.token
+    return token.exists() and token.read_text(encoding="utf-8") == order.token
 
 
 def finish(trial: Trial, *, runs: Path, device: str, threads: int) -> Run:
