@@ -236,6 +236,7 @@ def test_progress_ends_with_all_examples():
         ({"epochs": 0}, "at least 1"),
         ({"learning_rate": 0.0}, "above 0"),
         ({"learning_rate": float("nan")}, "above 0"),
+        ({"learning_rate": float("inf")}, "above 0, and finite"),
         ({"seed": -1}, "seed -1"),
         ({"precision": "float16"}, "choose one of float32, tf32, bfloat16"),
         ({"optimizer": "lion"}, "unknown optimizer 'lion': choose one of adam, sgd, adagrad"),

@@ -10,6 +10,8 @@
       small_batch.history.jsonl         one line an epoch
       line-25-5000.jsonl                one line a point: path, points, evaluation batch; appended as computed
 
+NaN and infinity stand in JSON as Python spells them (NaN, Infinity): a loss that is one is a result, not a lack of one.
+
 Every file appears whole or not at all: it is written beside its place, synced, and renamed. Of several processes that
 torchrun started all come here, and rank 0 writes: after everybody has seen what was there before, and before anybody
 goes on.

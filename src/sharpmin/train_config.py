@@ -132,8 +132,8 @@ def check(config: TrainConfig, *, examples: int, shape: Sequence[int] | None = N
         raise UsageError(f"patience {config.patience}: wait at least 1 epoch for an improvement")
     if config.seed < 0:
         raise UsageError(f"seed {config.seed}: it must be 0 or above")
-    if not config.learning_rate > 0:
-        raise UsageError(f"learning rate {config.learning_rate}: it must be above 0")
+    if not 0 < config.learning_rate < float("inf"):
+        raise UsageError(f"learning rate {config.learning_rate}: it must be above 0, and finite")
     if config.precision not in get_args(Precision):
         raise UsageError(f"unknown precision {config.precision!r}: choose one of {', '.join(get_args(Precision))}")
     check_rule(config.optimizer)
