@@ -1,6 +1,7 @@
 """`sharpmin path` between two checkpoints of one's own."""
 
 import json
+import shutil
 
 import pytest
 
@@ -18,6 +19,36 @@ def test_figure_and_numbers(task, tmp_path, capsys, recwarn):
     assert (numbers["ends"], numbers["train"]["batch_norm"]) == (["a", "b"], "recalibrate")
     assert len(numbers["train"]["losses"]) == 7
     assert all((tmp_path / "Figures" / f"a-to-b.{suffix}").stat().st_size > 1000 for suffix in ("pdf", "png"))
+
+
+def test_an_earlier_figure_of_other_numbers_is_kept(task, tmp_path, capsys, recwarn):
+    command = ["path", task, "a.pt", "b.pt", "--batch-norm", "running", "--points", "4", *QUICK]
+    assert [run(command) for _ in range(2)] == [0, 0]
+    assert "it is kept" not in capsys.readouterr().out
+    line = {suffix: (tmp_path / "Figures" / f"a-to-b.{suffix}").read_bytes() for suffix in ("json", "png")}
+    assert run([*command, "--kind", "arc"]) == 0
+    assert "There was a figure with other numbers by this name: it is kept as Figures/a-to-b-1.json" in (
+        capsys.readouterr().out
+    )
+    assert line == {suffix: (tmp_path / "Figures" / f"a-to-b-1.{suffix}").read_bytes() for suffix in line}
+    assert json.loads((tmp_path / "Figures" / "a-to-b.json").read_text())["train"]["kind"] == "arc"
+    for kind in ("line", "arc", "line"):
+        assert run([*command, "--kind", kind]) == 0
+    assert sorted(file.name for file in tmp_path.glob("Figures/*.json")) == [
+        "a-to-b-1.json",
+        "a-to-b-2.json",
+        "a-to-b.json",
+    ]
+
+
+def test_checkpoints_of_one_name_in_other_folders_are_another_figure(task, tmp_path, recwarn):
+    for folder, names in (("x", "ab"), ("y", "ba")):
+        (tmp_path / folder).mkdir()
+        for name, new in zip(names, ("one", "two"), strict=True):
+            shutil.copy(f"{name}.pt", f"{folder}/{new}.pt")
+        ends = [f"{folder}/one.pt", f"{folder}/two.pt"]
+        assert run(["path", task, *ends, "--batch-norm", "running", "--points", "4", *QUICK]) == 0
+    assert {file.name for file in tmp_path.glob("Figures/*.json")} == {"one-to-two.json", "one-to-two-1.json"}
 
 
 def test_no_policy_is_a_warning_that_names_them(task, recwarn):

@@ -66,6 +66,16 @@ def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
+def test_the_figure_of_another_seed_is_kept(finished, capsys):
+    before = (finished / "Figures" / "F1.json").read_bytes()
+    assert run([*JOB, "--out", str(finished)]) == 0
+    assert [file.name for file in finished.glob("Figures/*.json")] == ["F1.json"]
+    assert run([*JOB, "--seed", "1", "--out", str(finished)]) == 0
+    assert f"it is kept as {finished}/Figures/F1-1.json" in capsys.readouterr().out
+    assert (finished / "Figures" / "F1-1.json").read_bytes() == before
+    assert parametric.load(finished / "Figures" / "F1.json").job.seed == 1
+
+
 def test_it_leaves_a_figure_its_numbers_and_a_run(finished):
     (folder,) = (finished / "runs").iterdir()
     assert sorted(os.listdir(finished / "Figures")) == ["F1.json", "F1.pdf", "F1.png"]

@@ -1,9 +1,11 @@
 """`sharpmin paper remedies`: appendix E, from many trainings; Figures/NETWORK-remedies.md and .json."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import show
 from sharpmin.cli.remedies import Name
 from sharpmin.cli.reproducing import RECIPE, Reproduction, carried_out, command, extent
@@ -53,5 +55,6 @@ def remedies(
     print(origin.title, origin.note, sep="\n")
     show(shown)
     stem = options.out / "Figures" / f"{options.network}-remedies"
+    keep_earlier(stem, {"table": "remedies", **asdict(table)})
     remedy_table.save(table, stem)
     print(f"Table saved as {stem}.md and .json")

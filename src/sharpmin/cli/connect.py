@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from sharpmin.cli.align import aligned, ends, pair
+from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring, show
 
 if TYPE_CHECKING:
@@ -94,18 +95,17 @@ def connect(
     first, second = subject.points
     named = figure_name(subject, f"{Path(first).stem} to {Path(second).stem} {'aligned ' if align else ''}{kind}")
     stem = (options or Options()).out / "Figures" / named
-    write_json(
-        stem.with_suffix(".json"),
-        {
-            "task": subject.name,
-            "ends": [first, second],
-            "aligned": matched and {"before": matched.before, "after": matched.after, "moved": matched.moved},
-            "curve": str(subject.run.folder / f"{name}.safetensors"),
-            "train": numbers(train),
-            "test": None if test is None else numbers(test),
-            "environment": setting.environment,
-        },
-    )
+    kept = {
+        "task": subject.name,
+        "ends": [first, second],
+        "aligned": matched and {"before": matched.before, "after": matched.after, "moved": matched.moved},
+        "curve": str(subject.run.folder / f"{name}.safetensors"),
+        "train": numbers(train),
+        "test": None if test is None else numbers(test),
+        "environment": setting.environment,
+    }
+    keep_earlier(stem, kept)
+    write_json(stem.with_suffix(".json"), kept)
     title = f"{subject.name}{', aligned' if align else ''}, {train.examples} examples, BatchNorm: {train.batch_norm}"
     figure = plots.curve(train, test, title=title, ends=(first, second))
     plots.save(figure, stem.with_suffix(".pdf"), stem.with_suffix(".png"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring
 from sharpmin.errors import UsageError
 
@@ -55,11 +56,10 @@ def path(
         train, test = curves(setting, alphas, kind)
     named = figure_name(setting.subject, f"{Path(names[0]).stem} to {Path(names[1]).stem}")
     stem = (options or Options()).out / "Figures" / named
-    numbers = {"task": setting.subject.name, "ends": names, "environment": setting.environment}
-    write_json(
-        stem.with_name(stem.name + ".json"),
-        {**numbers, "train": asdict(train), "test": None if test is None else asdict(test)},
-    )
+    numbers: dict[str, Any] = {"task": setting.subject.name, "ends": names, "environment": setting.environment}
+    numbers |= {"train": asdict(train), "test": None if test is None else asdict(test)}
+    keep_earlier(stem, numbers)
+    write_json(stem.with_name(stem.name + ".json"), numbers)
     figure = plots.path(train, test, title=described(setting.subject.name, train), ends=(names[0], names[1]))
     plots.save(figure, *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
     print(summary(train, test, names))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import Options, figure_name, measuring
 from sharpmin.errors import UsageError
 
@@ -121,6 +122,7 @@ def save(found: "landscape.Plane | landscape.Lines", stem: Path, numbers: dict[s
         figure, numbers = plots.plane(found, title=title), {**numbers, "plane": asdict(found)}
     else:
         figure, numbers = plots.lines(found, title=title), {**numbers, "lines": asdict(found)}
+    keep_earlier(stem, numbers)
     write_json(stem.with_name(stem.name + ".json"), numbers)
     plots.save(figure, *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
     print("\n".join(summary(found)))

@@ -1,11 +1,12 @@
 """`sharpmin plot` and `sharpmin redraw`: the original script's job, and its figure once more."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import check_batch
 from sharpmin.cli.training import TRAINING, Options, config, load
 
@@ -110,6 +111,7 @@ def draw(numbers: Any, folder: Path, *, published: Any) -> None:
     from sharpmin.paper import parametric
 
     stem = numbers.job.network + ("-arc" if numbers.job.path == "arc" else "")
+    keep_earlier(folder / stem, asdict(numbers))
     parametric.save(numbers, folder / f"{stem}.json")
     figure = plots.parametric(numbers, published=published)
     plots.save(figure, folder / f"{stem}.pdf", folder / f"{stem}.png")
