@@ -18,7 +18,6 @@ goes on.
 """
 
 import hashlib
-import itertools
 import json
 import os
 import shutil
@@ -46,13 +45,6 @@ except ImportError:  # Windows
 CHECKPOINT = ".checkpoint"
 MOMENTS = "adam:"
 KEPT = ("*.safetensors", "*.jsonl", "settings.json", "environment.json", "compare.json")
-FIGURE = (".pdf", ".png", ".md", ".json")  # the numbers last: a kill between two renames is made good by the next
-PASSING = (
-    "environment",
-    "environments",
-    "seconds",
-    "source",
-)  # what may differ between two figures of the same numbers
 STALE = 3600.0  # seconds after which a half-written file cannot be a living process's
 
 
@@ -221,38 +213,6 @@ def write(file: Path, content: bytes) -> None:
     """
     with written(file) as beside:
         beside.write_bytes(content)
-
-
-def set_aside(stem: Path, numbers: Any) -> Path | None:
-    """Rename the files of a figure whose numbers are others than these; give their new stem, if there were any."""
-    file, says = stem.with_name(f"{stem.name}.json"), numbers_in(json.dumps(numbers))
-    with alone() as writes, explained(stem):
-        if not file.exists() or (found := numbers_in(file.read_bytes())) == says:
-            return None
-        for count in itertools.count(1):
-            kept = stem.with_name(f"{stem.name}-{count}")
-            there = kept.with_name(f"{kept.name}.json")
-            if not there.exists() or numbers_in(there.read_bytes()) == found:
-                break
-        for old in (stem.with_name(stem.name + suffix) for suffix in FIGURE) if writes else ():
-            if old.exists():
-                old.replace(kept.with_name(kept.name + old.suffix))
-    return kept
-
-
-def numbers_in(text: str | bytes) -> str | bytes:
-    """The JSON of a figure without what is passing; what is no JSON, as it is."""
-    try:
-        return json.dumps(lasting(json.loads(text)), sort_keys=True)
-    except ValueError:
-        return text
-
-
-def lasting(value: Any) -> Any:
-    """The value without what is passing, at every depth."""
-    if isinstance(value, dict):
-        return {key: lasting(one) for key, one in value.items() if key not in PASSING}
-    return [lasting(one) for one in value] if isinstance(value, list) else value
 
 
 @contextmanager
