@@ -21,7 +21,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 def random(*shape: int, seed: int = 0, dtype: torch.dtype = F64) -> Tensor:
     """Standard normal numbers that depend on the seed alone."""
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=F64).to(dtype)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=F64).to(dtype)
 
 
 def examples(count: int, *shape: int, classes: int = 3, seed: int = 0, dtype: torch.dtype = F64) -> Examples:

@@ -88,3 +88,29 @@ def test_a_count_may_be_a_tensor():
 def test_a_batch_that_is_no_pair_is_told(batch, says):
     with pytest.raises(UsageError, match=f"takes batches .inputs, targets. and was.*{says}"):
         classification(nn.Identity(), batch)
+
+
+@pytest.mark.parametrize("ignored", [0, 3])
+def test_targets_of_many_positions_are_refused_whether_some_are_ignored_or_not(ignored):
+    targets = torch.zeros(2, 5, dtype=torch.int64)
+    targets[0, :ignored] = -100
+    with pytest.raises(UsageError, match=r"returned shape \[2, 5\]"):
+        summed(classification(nn.Identity(), (random(2, 3, 5), targets)))
+
+
+@pytest.mark.parametrize(
+    ("targets", "says"),
+    [
+        (random(4, 3), "no probabilities"),
+        (torch.full((4, 3), 0.5), "no probabilities"),
+        (torch.rand(4, 1), "no probabilities"),
+        (torch.rand(4), "no probabilities"),
+        (torch.zeros(4, 1, dtype=torch.int64), r"shape \[4, 1\]: classes are \[B\], targets.squeeze\(1\)"),
+    ],
+)
+@pytest.mark.parametrize("pair", [True, False])
+def test_targets_that_are_neither_classes_nor_probabilities_are_told(targets, says, pair):
+    inputs = random(4, 3)
+    data = SimpleNamespace(inputs=inputs, targets=targets) if pair else [(inputs, targets)]
+    with pytest.raises(UsageError, match=says):
+        Objective(Shift(3), data).value(torch.zeros(3, dtype=torch.float64))

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import threading
 from collections import UserDict, namedtuple
 from dataclasses import dataclass
 from typing import Any
@@ -647,3 +648,33 @@ def test_an_embedding_that_rewrites_its_weights_is_refused():
         Objective(nn.Sequential(embedding), [])
     embedding.max_norm = None
     assert Objective(nn.Sequential(embedding), []).layout.size == 15
+
+
+class Locked:
+    """A batch of somebody's own that cannot be copied."""
+
+    def __init__(self, x, y):
+        self.x, self.y, self.lock = x, y, threading.Lock()
+
+    def to(self, device):
+        return Locked(self.x.to(device), self.y.to(device))
+
+
+def test_a_batch_that_cannot_be_copied_is_taken_as_it_is():
+    batch = Locked(random(5, 4), torch.arange(5) % 3)
+    model = nn.Linear(4, 3).double()
+    f = Objective(model, [batch], loss=lambda model, b: F.cross_entropy(model(b.x), b.y, reduction="none"))
+    assert f.value(f.theta) == pytest.approx(F.cross_entropy(model(batch.x), batch.y).item(), rel=1e-14)
+
+
+def test_a_loss_may_look_at_the_layers_of_a_network_that_goes_in_blocks():
+    model = shallow()
+
+    def decayed(model, batch):
+        return F.cross_entropy(model(batch[0]), batch[1], reduction="none") + model[0].weight.square().sum()
+
+    data = examples(6, 2, 8, 8)
+    plain, f = Objective(model, data), Objective(model, data, loss=decayed)
+    theta = f.theta + 0.1
+    first = f.layout.unflatten(theta)["0.weight"]
+    assert f.value(theta) == pytest.approx(plain.value(theta) + first.square().sum().item(), rel=1e-12)

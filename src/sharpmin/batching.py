@@ -108,10 +108,18 @@ def moved(batch: Any, device: torch.device, dtype: torch.dtype | None = None, *,
         parts = {f.name: inside(getattr(batch, f.name)) for f in dataclasses.fields(batch) if f.init}
         return dataclasses.replace(batch, **parts)
     if callable(getattr(batch, "to", None)):  # a tokenizer's or a graph library's own batch
-        return (copy.deepcopy(batch) if copied else batch).to(device)
+        return (duplicate(batch) if copied else batch).to(device)
     if isinstance(batch, Mapping):
         return {key: inside(part) for key, part in batch.items()}
     return batch
+
+
+def duplicate(batch: Any) -> Any:
+    """A copy of somebody's own batch, or the batch itself where it cannot be copied."""
+    try:
+        return copy.deepcopy(batch)
+    except Exception:  # whatever its parts raise: a lock, a tensor with a graph
+        return batch
 
 
 def check_data(data: Any) -> None:

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -117,6 +117,17 @@ class Blocked(nn.Module):
         self.memory, self.keep = memory, keep
         self.whole: float = 0  # bytes per example where everything is kept, once known
         self.stages: tuple[StageMemory, ...] = ()  # the same stage by stage, once needed
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what the model has, for a loss that looks at it."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("model"), name)
+
+    def __getitem__(self, place: int | slice) -> nn.Module:
+        """Give a layer of the model."""
+        return self.model[place]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the batch x."""

@@ -50,19 +50,14 @@ def classification(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
         torch.Size([2])
 
     """
+    counted = counting(pair(batch)[1])
     scored = unmasked(model, batch)
-    counted = counting(batch[1])
-    return scored if bool(counted.all()) else Scored(*(each[counted] for each in scored))
+    return scored if counted.dim() != 1 or bool(counted.all()) else Scored(*(each[counted] for each in scored))
 
 
 def unmasked(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
     """The same of targets that all count: without a branch on numbers, so that `torch.func.vmap` can take it."""
-    if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise UsageError(
-            f"the default loss, cross-entropy, takes batches (inputs, targets) and was given {in_words(batch)}: give a "
-            "loss function of your own"
-        )
-    inputs, targets = batch
+    inputs, targets = pair(batch)
     logits = model(inputs).double()
     if targets.is_floating_point():
         losses = F.cross_entropy(logits, targets.double(), reduction="none")
@@ -70,9 +65,39 @@ def unmasked(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Scored:
     return Scored(F.cross_entropy(logits, targets, reduction="none"), logits.argmax(1) == targets)
 
 
+def pair(batch: Any) -> tuple[Any, Any]:
+    """Inputs and targets of a batch.
+
+    Raises:
+        UsageError: it has not two parts.
+
+    """
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise UsageError(
+            f"the default loss, cross-entropy, takes batches (inputs, targets) and was given {in_words(batch)}: give a "
+            "loss function of your own"
+        )
+    return batch[0], batch[1]
+
+
 def counting(targets: Tensor) -> Tensor:
-    """Which of the targets [B, ...] are those of examples."""
-    return torch.ones(len(targets), dtype=torch.bool) if targets.is_floating_point() else targets != IGNORED
+    """Which of the targets [B, ...] are those of examples.
+
+    Raises:
+        UsageError: they are neither classes nor probabilities.
+
+    """
+    if not targets.is_floating_point():
+        if targets.shape[1:] == (1,):
+            raise UsageError(f"the targets have shape {list(targets.shape)}: classes are [B], targets.squeeze(1)")
+        return targets != IGNORED
+    sums = targets.double().sum(1) if targets.dim() == 2 and targets.shape[1] > 1 else torch.zeros(1)
+    if bool((targets < 0).any()) or bool(((sums - 1).abs() > 1e-3).any()):
+        raise UsageError(
+            "the targets are real numbers and no probabilities [B, classes], the sum of each row 1, which the default "
+            "loss, cross-entropy, could take: give a loss function of your own"
+        )
+    return torch.ones(len(targets), dtype=torch.bool)
 
 
 def summed(scored: "Scored | Tensor | tuple[Tensor, int]") -> Sum:

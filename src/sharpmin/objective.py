@@ -231,7 +231,7 @@ class Objective:
         """
 
         def differentiate(model: nn.Module, batch: Any) -> tuple[Sum, Tensor]:
-            found = self.score(model, batch)
+            found = self._scored(model, batch)
             check_depends(found.total)
             shares = torch.autograd.grad(found.total, pieces, allow_unused=True, materialize_grads=True)
             return found._replace(total=found.total.detach()), torch.cat(
@@ -289,7 +289,12 @@ class Objective:
 
     def score(self, network: nn.Module, batch: Any) -> Sum:
         """What a batch adds to f, computed by `network` in evaluation mode under the BatchNorm policy."""
-        with evaluating(self.model, self.batch_norm), forward_pass(self.precision, self.device):
+        with evaluating(self.model, self.batch_norm):
+            return self._scored(network, batch)
+
+    def _scored(self, network: nn.Module, batch: Any) -> Sum:
+        """The same of a model that is in evaluation mode."""
+        with forward_pass(self.precision, self.device):
             scored = network.lend(self.loss, batch) if isinstance(network, Swapped) else self.loss(network, batch)
             return summed(scored)
 

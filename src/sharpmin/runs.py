@@ -160,6 +160,8 @@ def check_output(file: Path, inputs: Iterable[Path] = ()) -> None:
 
     """
     if not os.path.exists(file):
+        if (file.parent / "settings.json").exists() and any(map(file.match, KEPT[1:])):
+            raise UsageError(f"{file} is a name of the run folder {file.parent} itself: choose another")
         return
     read = [one for one in inputs if os.path.exists(one)]
     if any(os.path.samefile(file, one) for one in read):

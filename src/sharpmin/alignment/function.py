@@ -7,6 +7,7 @@ The loss is compared where each weight is up to a tenth larger than b's: at an i
 small that rounding changes it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,13 +35,15 @@ def check_function(
     mixed = {space.name: torch.randperm(space.size, generator=generator) for space in spaces}
     state = near(objective.model, b, generator)
     one, *others = (loss_at(objective, permuted(state, spaces, order), batch) for order in ({}, permutations, mixed))
+    if not math.isfinite(one):
+        raise UsageError(f"near b the loss of the first batch is {one}, so no function can be compared")
     for other in others:
         if not abs(other - one) <= TOLERANCE * abs(one):
             raise UsageError(
                 "this network does something to its channels that its trace does not show: near b the loss of the "
                 f"first batch is {one:.6g} in one order of the units and {other:.6g} in another. Is a BatchNorm1d or "
-                "PReLU given [B, T, C] by a Linear layer, or does the loss read more than what forward returns? See "
-                "docs/connect.md"
+                "PReLU given [B, T, C] by a Linear layer, does the loss read more than what forward returns, or is it "
+                "random? See docs/connect.md"
             )
 
 

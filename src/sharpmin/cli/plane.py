@@ -15,7 +15,7 @@ from sharpmin.errors import UsageError
 if TYPE_CHECKING:
     from sharpmin import landscape
 
-MANY: Any = {"consume_multiple": True, "negative": ""}
+MANY: Any = {"consume_multiple": 1, "negative": ""}
 
 
 def plane(

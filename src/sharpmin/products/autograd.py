@@ -32,6 +32,7 @@ class Share(NamedTuple):
     sums: tuple[Tensor, ...]
 
 
+@torch.enable_grad()
 def forward_over_reverse(objective: Objective, weights: Named, v: Named, batch: Any) -> Share:
     """H v.
 
@@ -52,6 +53,7 @@ def forward_over_reverse(objective: Objective, weights: Named, v: Named, batch: 
         return on_batch(objective, {**weights, **moving}, product, batch)
 
 
+@torch.enable_grad()
 def double_backward(objective: Objective, weights: Named, v: Named, batch: Any) -> Share:
     """H v."""
     moving = {name: weights[name].detach().requires_grad_() for name in v}
@@ -63,6 +65,7 @@ def double_backward(objective: Objective, weights: Named, v: Named, batch: Any) 
     return on_batch(objective, {**weights, **moving}, product, batch)
 
 
+@torch.enable_grad()
 def gauss_newton_forward(objective: Objective, weights: Named, v: Named, batch: Any) -> Share:
     """J^T H_L J v, with J v from a forward derivative."""
     with dual_numbers():
@@ -77,6 +80,7 @@ def gauss_newton_forward(objective: Objective, weights: Named, v: Named, batch: 
         return on_batch(objective, {**weights, **moving}, product, batch)
 
 
+@torch.enable_grad()
 def gauss_newton_backward(objective: Objective, weights: Named, v: Named, batch: Any) -> Share:
     """J^T H_L J v, with J v = grad_u (J^T u . v)."""
     moving = {name: weights[name].detach().requires_grad_() for name in v}
@@ -91,7 +95,6 @@ def gauss_newton_backward(objective: Objective, weights: Named, v: Named, batch:
     return on_batch(objective, {**weights, **moving}, product, batch)
 
 
-@torch.enable_grad()
 def on_batch(objective: Objective, weights: Named, product: Callable[[nn.Module, Any], Share], batch: Any) -> Share:
     """The product on a batch, by the model with these weights, every operation one that can be differentiated twice."""
     with twice_differentiable():

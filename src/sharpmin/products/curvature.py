@@ -32,6 +32,7 @@ from sharpmin.objective import Objective
 from sharpmin.optim.blocks import all_finite
 from sharpmin.products import autograd
 from sharpmin.products.autograd import Share
+from sharpmin.products.operations import scripted
 from sharpmin.products.outputs import Opaque
 from sharpmin.products.steps import Named
 from sharpmin.products.tape import Tape, can_tape
@@ -73,7 +74,7 @@ class Curvature:
         names: the weights that v moves, in its order.
         method: how products are computed; "auto" before the first.
         passed_over: the methods that "auto" tried in vain, and why they did not do.
-        products: computed so far.
+        products: computed so far, the test of symmetry aside.
 
     Raises:
         UsageError: unknown matrix, method or pattern; the policy "recalibrate"; theta of another network. At the first
@@ -156,7 +157,7 @@ class Curvature:
             raise UsageError("the vector to multiply with is not finite")
         with self.objective.arithmetic():
             result = self._by_first(directions) if self.method == "auto" else self._by(self.method, directions)
-            if self.method == "double-backward" and not self.products:
+            if self.method == "double-backward" and not self.products:  # the first
                 self._check_symmetric(v.to(result), result)
         self.products += 1
         if not all_finite(result):
@@ -170,7 +171,8 @@ class Curvature:
         """The product by the first exact method that works, which is remembered."""
         exact: tuple[Method, ...] = ("forward-over-reverse", "double-backward")
         for method in ("blocked", *exact) if can_tape(self.objective) else exact:
-            own = self._tried(method, v)
+            lost = method == "forward-over-reverse" and scripted(self.objective.model)
+            own = "TorchScript loses forward derivatives" if lost else self._tried(method, v)
             reasons = self.objective.group.collect(own if isinstance(own, str) else "")
             if not (isinstance(own, str) or any(reasons)):
                 self.method = method
@@ -190,9 +192,13 @@ class Curvature:
         curved = other.norm() + u.norm() * abs(self.objective.value(self.theta)) / (self.theta.square().sum() or 1.0)
         eps = max(torch.finfo(self.dtype).eps, EPS.get(self.objective.precision, 0.0))
         if (u @ product - v @ other).abs() > ASYMMETRY * product.norm() + 100 * eps * v.norm() * curved:
+            again = self._by("double-backward", self.layout.unflatten(v))
+            why = "some operation of this network has a wrong second derivative"
+            if (again - product).norm() > ASYMMETRY * product.norm():
+                why = "f is another one at each pass (sharpmin.determinism.randomness may say why)"
             raise UsageError(
-                f"the {self.matrix} matrix that double-backward gives is not symmetric: some operation of this network "
-                'has a wrong second derivative; method="finite-differences" (of the Hessian) needs only gradients'
+                f"the {self.matrix} matrix that double-backward gives is not symmetric: {why}; "
+                'method="finite-differences" (of the Hessian) needs only gradients'
             )
 
     def _tried(self, method: Method, v: Named) -> tuple[Tensor, int] | str:

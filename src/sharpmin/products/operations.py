@@ -3,7 +3,6 @@
 attention         the fused kernels cannot be differentiated twice.
 weight_norm       `torch._weight_norm` has no forward derivative, and what double-backward makes of it is not symmetric
                   (PyTorch 2.13): g v / |v| is written out.
-TorchScript       once it has optimised a function, derivatives of its numbers are lost: it is run as it was written.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
@@ -28,7 +27,7 @@ def twice_differentiable() -> Iterator[None]:
                 [0.0000, 1.0000]])
 
     """
-    with sdpa_kernel(SDPBackend.MATH), torch.jit.optimized_execution(False), WrittenOut():
+    with sdpa_kernel(SDPBackend.MATH), WrittenOut():
         yield
 
 
@@ -54,3 +53,8 @@ def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """
     over = [axis for axis in range(v.dim()) if axis != dim]
     return v * (g / v.square().sum(over, keepdim=True).sqrt())
+
+
+def scripted(model: nn.Module) -> bool:
+    """Whether a part of it is TorchScript: once that is optimised, dual numbers lose their derivatives in it."""
+    return any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
