@@ -46,12 +46,12 @@ class WrittenOut(TorchFunctionMode):
 
 
 def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
-    """G v / |v| with the norm over every axis but `dim`; over all of them where it is -1.
+    """Give g v / |v| with the norm over every axis but `dim`; over all of them where it is -1.
 
     Source: Salimans and Kingma 2016, equation 2.
 
     """
-    over = [axis for axis in range(v.dim()) if axis != dim]
+    over = [axis for axis in range(v.dim()) if dim == -1 or axis != dim % v.dim()]
     return v * (g / v.square().sum(over, keepdim=True).sqrt())
 
 
