@@ -335,6 +335,8 @@ def test_torchscript_that_has_been_optimised(scripted, matrix):
     curvature = Curvature(f, matrix=matrix)
     torch.testing.assert_close(dense(curvature), expected, rtol=0, atol=1e-10)
     assert curvature.passed_over == {"forward-over-reverse": "TorchScript loses forward derivatives"}
+    with pytest.raises(UsageError, match="TorchScript loses forward derivatives once it is optimised"):
+        Curvature(f, matrix=matrix, method="forward-over-reverse")
 
 
 @pytest.mark.parametrize("matrix", BOTH)

@@ -157,7 +157,7 @@ class Curvature:
             raise UsageError("the vector to multiply with is not finite")
         with self.objective.arithmetic():
             result = self._by_first(directions) if self.method == "auto" else self._by(self.method, directions)
-            if self.method == "double-backward" and not self.products:  # the first
+            if self.method == "double-backward" and not self.products:
                 self._check_symmetric(v.to(result), result)
         self.products += 1
         if not all_finite(result):
@@ -304,6 +304,10 @@ def check(objective: Objective, matrix: str, method: str) -> None:
         raise UsageError(f"unknown method {method!r}: choose one of {', '.join(get_args(Method))}")
     if (matrix, method) == ("gauss-newton", "finite-differences"):
         raise UsageError("finite differences of gradients are the Hessian's: choose another method for gauss-newton")
+    if method == "forward-over-reverse" and scripted(objective.model):
+        raise UsageError(
+            'TorchScript loses forward derivatives once it is optimised: choose "auto" or "double-backward"'
+        )
     if method == "blocked" and not can_tape(objective):
         raise UsageError(
             'method "blocked" knows flat chains of convolutions, dense layers, ReLUs, pools and BatchNorms without '
