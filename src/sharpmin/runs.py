@@ -290,6 +290,8 @@ def explained(place: Path) -> Iterator[None]:
 def check_writable(folder: Path) -> None:
     """Raise a RunError for a folder that cannot be written: better before hours of work than after them."""
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise RunError(f"cannot write to {folder}: {there} is a file, not a folder, so nothing was computed")
     if not os.access(there, os.W_OK):
         raise RunError(f"cannot write to {there}: no permission, so nothing was computed")
 

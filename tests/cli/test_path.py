@@ -41,6 +41,16 @@ def test_an_earlier_figure_of_other_numbers_is_kept(task, tmp_path, capsys, recw
     ]
 
 
+@pytest.mark.parametrize("command", [["path"], ["plane"], ["connect"], ["spectrum", "--density"]], ids=" ".join)
+def test_where_the_figure_cannot_go_nothing_is_computed(task, tmp_path, capsys, recwarn, command):
+    (tmp_path / "Figures").write_text("a file")
+    verb, *options = command
+    points = ["a.pt"] if verb == "plane" else ["a.pt", "b.pt"]
+    assert run([verb, task, *points, *options, "--batch-norm", "running", *QUICK]) == 1
+    assert "Figures is a file, not a folder, so nothing was computed" in capsys.readouterr().err
+    assert not list(tmp_path.glob("runs/*/*.jsonl")) + list(tmp_path.glob("runs/*/*.safetensors"))
+
+
 def test_checkpoints_of_one_name_in_other_folders_are_another_figure(task, tmp_path, recwarn):
     for folder, names in (("x", "ab"), ("y", "ba")):
         (tmp_path / folder).mkdir()

@@ -73,8 +73,9 @@ def connect(
     """
     from sharpmin import landscape, plots
     from sharpmin.landscape.barrier import unit_grid
-    from sharpmin.runs import write_json
+    from sharpmin.runs import check_writable, write_json
 
+    check_writable((options or Options()).out / "Figures")
     config = landscape.CurveConfig(
         kind=kind,
         bends=bends,

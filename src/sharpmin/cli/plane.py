@@ -67,7 +67,10 @@ def plane(
     options
         See `sharpmin.cli.measuring`.
     """
+    from sharpmin.runs import check_writable
+
     size = sizes(points)
+    check_writable((options or Options()).out / "Figures")
     with measuring(source, checkpoints, options) as setting:
         from sharpmin.cli.surveying import Asked, surveyed
 

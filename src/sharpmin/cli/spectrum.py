@@ -64,6 +64,8 @@ def spectrum(
     rows, asked = [], {"which": which, "tol": tol, "max_products": max_products}
     with measuring(source, checkpoints, options) as setting:
         check_writable(setting.subject.run.folder)
+        if density:
+            check_writable((options or Options()).out / "Figures")
         for point in setting.subject.points:
             objective = setting.subject.around(point)
             curvature = Curvature(objective, matrix=matrix, layers=layers)
