@@ -80,7 +80,7 @@ def test_the_title_says_what_is_less_than_the_whole_job():
     assert plots.title(plot) == expected
     fewer = replace(plot, job=replace(job, test_size=90))
     assert "600 training examples, 90 test examples, 2 and 3 epochs" in plots.title(fewer)
-    assert plots.title(PLOT) == "F1 on mnist, 2 and 3 epochs"
+    assert plots.title(PLOT) == "F1 on MNIST, 2 and 3 epochs"
 
 
 def test_pdf_and_png_are_written_and_the_same_numbers_give_the_same_bytes(tmp_path):

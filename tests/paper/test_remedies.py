@@ -81,7 +81,7 @@ def test_the_table_has_means_and_sample_standard_deviations():
         ("sam", "nan", "87.50 ± 0.00", "15.00 ± 7.07"),
     ]
     assert markdown(table).splitlines() == [
-        "C1 on cifar10, 20 epochs, n = 2",
+        "C1 on CIFAR-10, 20 epochs, n = 2",
         "",
         "Metric 2.1, epsilon = 0.001, full space",
         "",

@@ -18,7 +18,7 @@ def test_a_run_folder_is_read_whole(tmp_path):
     assert (trial.line().kind, trial.line().planned, trial.line().batch_size) == ("line", 4, 5000)
     assert trial.line().at(1.0)["train_loss"] == 0.01
     assert [row["value"] for row in trial.sharpness] == [1.0, 100.0]
-    assert (story.subject, story.batch("LB")) == ("F1 on mnist", 6000)
+    assert (story.subject, story.batch("LB")) == ("F1 on MNIST", 6000)
 
 
 def test_a_finer_line_without_the_minimizers_is_not_the_one_read(tmp_path):

@@ -89,10 +89,10 @@ def test_what_is_there_stands_beside_the_published(text):
     found = chapters(text)
     assert "98.03 ± 0.07" in found["table-2"].replace("\N{NO-BREAK SPACE}", " ")
     assert "205.14 ± 69.52" in found["table-3"].replace("\N{NO-BREAK SPACE}", " ")
-    assert re.search(r"F1 on mnist, 4 trials \([^)]+\); scaled down: 3 of 20 epochs", found["table-2"])
+    assert re.search(r"F1 on MNIST, 4 trials \([^)]+\); scaled down: 3 of 20 epochs", found["table-2"])
     assert "near 15,000 for F2 and 500 for C1" in found["figure-4"]
     assert 'src="data:image/png;base64,' in found["figure-4"]
-    assert "mnist, 3 epochs, n = 1. By sharpmin paper batch-sizes -n F1" in found["figure-4"]
+    assert "MNIST, 3 epochs, n = 1. By sharpmin paper batch-sizes -n F1" in found["figure-4"]
 
 
 def test_the_remedies_are_a_table_of_means(text):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from sharpmin.data.catalogue import FETCHED
 from sharpmin.data.examples import Split
 
 
@@ -42,6 +43,9 @@ def titled(data: Mapping[str, Any]) -> str:
     Example:
         >>> titled({"name": "synthetic", "synthetic": True})
         'synthetic (made up, not real data)'
+        >>> titled({"name": "mnist", "synthetic": False})
+        'MNIST'
 
     """
-    return f"{data['name']}{' (made up, not real data)' if data['synthetic'] else ''}"
+    titles = {dataset.name: dataset.title for dataset in FETCHED}
+    return f"{titles.get(data['name'], data['name'])}{' (made up, not real data)' if data['synthetic'] else ''}"

@@ -7,6 +7,8 @@ task's checkpoints by name. Rows are kept as the verbs wrote them.
 from dataclasses import dataclass
 from typing import Any
 
+from sharpmin.data.record import titled
+
 Row = dict[str, Any]
 PARTS = ("train", "test")
 
@@ -171,11 +173,11 @@ class Story:
 
     @property
     def subject(self) -> str:
-        """What this is about: "F1 on mnist", or a task's name."""
+        """What this is about: "F1 on MNIST", or a task's name."""
         if not self.trials:
             return "Loss landscape"
         settings = self.trials[0].settings
-        return f"{self.network} on {settings['data']['name']}" if self.network else settings["task"]
+        return f"{self.network} on {titled(settings['data'])}" if self.network else settings["task"]
 
     def batch(self, point: str) -> int | None:
         """The batch size a point was trained with, where that is known."""
