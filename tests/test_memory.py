@@ -87,10 +87,10 @@ def test_bfloat16_takes_less():
     assert 0.4 < narrow / wide < 0.8
 
 
-def refused(batch_size, available):
+def refused(batch_size, available, device="cpu"):
     example = torch.rand(3, 32, 32)
     with pytest.raises(SharpminError) as caught:
-        check_fits(build("C1", seed=0), example, batch_size, available=available, flag="--large-batch")
+        check_fits(build("C1", seed=0), example, batch_size, device=device, available=available, flag="--large-batch")
     return str(caught.value)
 
 
@@ -100,14 +100,21 @@ def test_too_large_a_batch_says_what_would_fit_and_that_does():
     assert "2.0 GiB are free" in said
     fits = int(said.split("--large-batch ")[1].split()[0])
     assert 5000 < fits < 20_000
-    check_fits(build("C1", seed=0), torch.rand(3, 32, 32), fits, available=2 * 2**30, flag="")
+    check_fits(build("C1", seed=0), torch.rand(3, 32, 32), fits, device="cpu", available=2 * 2**30, flag="")
 
 
 def test_what_fits_only_if_computed_again_is_not_refused():
     model, example = build("C1", seed=0), torch.rand(3, 32, 32)
     memory = estimate(model, example)
     assert memory.needed(5000, ("all",) * len(memory.stages)) > 2 * 2**30
-    check_fits(model, example, 5000, available=2 * 2**30, flag="")
+    check_fits(model, example, 5000, device="cpu", available=2 * 2**30, flag="")
+
+
+def test_on_a_gpu_nothing_is_computed_again():
+    said = refused(5000, 2 * 2**30, device="cuda")
+    fits = int(said.split("--large-batch ")[1].split()[0])
+    assert fits < 5000 / 2
+    check_fits(build("C1", seed=0), torch.rand(3, 32, 32), fits, device="cuda", available=2 * 2**30, flag="")
 
 
 def test_where_nothing_fits_no_batch_is_offered():
@@ -117,10 +124,10 @@ def test_where_nothing_fits_no_batch_is_offered():
 def test_processes_share_a_batch_and_what_fits():
     model, example, free = build("C1", seed=0), torch.rand(3, 32, 32), 2 * 2**30
     fits = estimate(model, example).fits(free)
-    check_fits(model, example, 2 * fits, available=free, flag="", processes=2)
+    check_fits(model, example, 2 * fits, device="cpu", available=free, flag="", processes=2)
     with pytest.raises(SharpminError, match=f"free for each process; --large-batch {2 * fits} would fit"):
-        check_fits(model, example, 3 * fits, available=free, flag="--large-batch", processes=2)
+        check_fits(model, example, 3 * fits, device="cpu", available=free, flag="--large-batch", processes=2)
 
 
 def test_an_unknown_limit_stops_nobody():
-    check_fits(build("F1", seed=0), torch.rand(1, 28, 28), 10**9, available=None, flag="")
+    check_fits(build("F1", seed=0), torch.rand(1, 28, 28), 10**9, device="cpu", available=None, flag="")

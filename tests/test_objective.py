@@ -299,6 +299,7 @@ def test_running_statistics_are_used_as_stored():
     ("bad", "says"),
     [
         ({"batch_norm": "frozen"}, "unknown BatchNorm policy 'frozen'"),
+        ({"batch_norm": "recalibrated"}, "choose one of running, batch, recalibrate$"),
         ({"precision": "float16"}, "unknown precision 'float16'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"parameters": ["scale"]}, "no such parameters: scale"),
@@ -399,7 +400,7 @@ def test_recalibrate_estimates_the_statistics_as_update_bn_does():
     before = {k: t.clone() for k, t in model.state_dict().items()}
     assert f.value(theta) == pytest.approx(expected, rel=1e-12)
     held = f.recalibrated(theta)
-    assert held.batch_norm == "running"
+    assert held.batch_norm == "recalibrated"
     assert held.value_and_grad(theta)[0] == pytest.approx(expected, rel=1e-12)
     assert held.value(theta + 1) != pytest.approx(f.value(theta + 1), rel=1e-3)  # held, not estimated again
     assert same_bits(before, model.state_dict())

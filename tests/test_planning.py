@@ -60,3 +60,12 @@ def test_what_nobody_can_train_is_refused(model, given):
 def test_a_network_that_does_not_go_in_blocks():
     layers = torch.nn.Flatten(), torch.nn.Linear(512, 3)
     assert planned(torch.nn.Sequential(*layers)).keep == ("all",)
+
+
+def test_the_weights_are_counted_once(model, monkeypatch):
+    weights = 4 * sum(p.numel() for p in model.parameters())
+    monkeypatch.setattr("sharpmin.planning.resident_memory", lambda: 10**9 + weights)  # the model is there already
+    monkeypatch.setattr("sharpmin.planning.available_memory", lambda: 10**9)
+    found = planned(model)
+    assert (found.process, found.allowed) == (10**9, 10**9 + weights + 0.6 * 10**9)
+    assert found.weights > 4 * weights

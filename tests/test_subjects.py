@@ -74,7 +74,7 @@ def test_without_checkpoints_the_weights_are_those_made(task, tmp_path):
 def test_around_a_point_recalibrated_statistics_are_held(task, tmp_path):
     subject = of_task(task, ["a.pt"], Evaluation(batch_norm="recalibrate"), runs=tmp_path / "runs")
     f = subject.around("a")
-    assert f.batch_norm == "running"
+    assert f.batch_norm == "recalibrated"
     assert f.value(f.theta) == pytest.approx(subject.at("a").value(f.theta), rel=1e-6)
 
 

@@ -6,6 +6,8 @@
 "recalibrate"  at every theta the running statistics are first estimated anew from the training data, as
                `torch.optim.swa_utils.update_bn` does: the mean over its batches. They then move with theta, so f
                has values but no gradient that could be taken batch by batch.
+"recalibrated" the statistics were so estimated at one theta, and are held there: what `Objective.recalibrated` gives,
+               for measures that need a gradient. It is no choice of its own.
 
 Running statistics belong to the theta they were collected at: between or beyond two minimizers they fit
 neither, and a variance extrapolated along a line can turn negative.
@@ -20,14 +22,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sharpmin.errors import UsageError
 
-Policy = Literal["running", "batch", "recalibrate"]
+Policy = Literal["running", "batch", "recalibrate", "recalibrated"]
 FLAGS = ("training", "track_running_stats", "momentum")
 
 
 def check_policy(policy: str) -> None:
-    """Raise a UsageError unless `policy` is one of the policies."""
-    if policy not in get_args(Policy):
-        raise UsageError(f"unknown BatchNorm policy {policy!r}: choose one of {', '.join(get_args(Policy))}")
+    """Raise a UsageError unless `policy` is one that can be chosen."""
+    choices = get_args(Policy)[:3]
+    if policy not in choices:
+        raise UsageError(f"unknown BatchNorm policy {policy!r}: choose one of {', '.join(choices)}")
 
 
 def norms(model: nn.Module) -> dict[str, _BatchNorm]:
@@ -50,7 +53,7 @@ def evaluating(model: nn.Module, policy: Policy) -> Iterator[None]:
     """Put the model in evaluation mode under the policy; every module's mode comes back as it was.
 
     PyTorch's BatchNorm uses the batch's statistics without storing them exactly when it is in training mode
-    and told not to track. (Under "recalibrate" the statistics estimated are the running ones.)
+    and told not to track. (Under the other policies the statistics at hand are the running ones.)
     """
     with same_flags(model), several_examples():
         model.eval()

@@ -78,7 +78,7 @@ class Journal(Objective):
         settings = (self.batch_norm, self.batch_size, self.precision, self.layout.names)
         digest = hashlib.sha256(repr(settings).encode())
         for tensor in (theta, *self._buffers.values()):
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()[:32]
 
 

@@ -2,7 +2,7 @@
 
 Autograd says itself what it keeps for the backward pass. A few examples, and some more, give the bytes per example and
 stage; the rest is a straight line in the batch. A network that goes in blocks (`sharpmin.blocked`) can keep less and
-compute again; of any other everything is kept.
+compute again; of any other everything is kept, and of all on a GPU, where nothing goes in blocks.
 """
 
 import copy
@@ -59,8 +59,14 @@ class StepMemory:
         return bisect_right(range(1, MOST), available, key=lambda size: self.needed(size, least))
 
 
-def estimate(model: nn.Module, example: Tensor, *, precision: Precision = "float32") -> StepMemory:
+def estimate(model: nn.Module, example: Tensor, *, precision: Precision = "float32", blocks: bool = True) -> StepMemory:
     """Estimate the memory of a training step of `model` on inputs like `example` (without the batch).
+
+    Args:
+        model: the network.
+        example: one input, without the batch.
+        precision: of the arithmetic.
+        blocks: whether it goes in blocks where it can, as on a CPU.
 
     Example:
         >>> from sharpmin.zoo import build
@@ -73,10 +79,10 @@ def estimate(model: nn.Module, example: Tensor, *, precision: Precision = "float
     """
     inputs = example.numel() * example.element_size()
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        if can_block(model):
+        if blocks and can_block(model):
             stages = Blocked(model).measured(batch_of(example))  # type: ignore[arg-type]
             return StepMemory(fixed(model), inputs, stages, BLOCK)
-        per_example = WORKING * saved_per_example(model, example)
+        per_example = WORKING * saved_per_example(model, example, blocks=blocks)
     return StepMemory(fixed(model), inputs, (StageMemory(dict.fromkeys(KEEPS, per_example), joined=False),), block=0)
 
 
@@ -90,9 +96,9 @@ def weight_bytes(model: nn.Module) -> int:
     return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
-def saved_per_example(model: nn.Module, example: Tensor) -> float:
+def saved_per_example(model: nn.Module, example: Tensor, *, blocks: bool = True) -> float:
     """Bytes per example that autograd saves for the backward pass where everything is kept."""
-    if can_block(model):
+    if blocks and can_block(model):
         return Blocked(model).saved(batch_of(example))  # type: ignore[arg-type]
     model, totals = copy.deepcopy(model), []  # running statistics move
     batches = [batch_of(example, count) for count in (2, 6)]  # a BatchNorm does not train on one
@@ -117,14 +123,22 @@ def memory_on(device: torch.device | str) -> int | None:
 
 
 def check_fits(
-    model: nn.Module, example: Tensor, batch_size: int, *, available: int | None, flag: str, processes: int = 1
+    model: nn.Module,
+    example: Tensor,
+    batch_size: int,
+    *,
+    device: torch.device | str,
+    available: int | None,
+    flag: str,
+    processes: int = 1,
 ) -> None:
-    """Raise before a training that this machine's memory cannot hold, and say what would fit.
+    """Raise before a training that the device's memory cannot hold, and say what would fit.
 
     Args:
         model: the network.
         example: one input, without the batch.
         batch_size: examples of a step.
+        device: where the training will be; what does not fit is computed again on a CPU only.
         available: bytes that each process can use; None where there is no telling.
         flag: of the command line, that sets the batch size.
         processes: that share a batch out.
@@ -133,11 +147,12 @@ def check_fits(
         SharpminError: the estimate is above what is available.
 
     """
-    per_example = 0 if available is None else WORKING * saved_per_example(model, example)
-    part = -(-batch_size // processes)
-    if available is None or fixed(model) + part * per_example <= available:
+    if available is None:
         return
-    memory = estimate(model, example)
+    part, blocks = -(-batch_size // processes), torch.device(device).type == "cpu"
+    if fixed(model) + part * WORKING * saved_per_example(model, example, blocks=blocks) <= available:
+        return
+    memory = estimate(model, example, blocks=blocks)
     needed = memory.needed(part, memory.chosen(part, available))
     if needed > available:
         fits = memory.fits(available) * processes

@@ -248,7 +248,11 @@ class Objective:
         """
         buffers = self.host.buffers(self._buffers)
         self._estimate([self.pieces(theta)], [buffers])
-        return self.with_buffers(buffers, batch_norm="running")
+        return self.with_buffers(buffers, batch_norm="recalibrated")
+
+    def differentiable(self) -> "Objective":
+        """The same f with a gradient: under "recalibrate" with statistics estimated at the present weights and held."""
+        return self.recalibrated(self.theta) if self.batch_norm == "recalibrate" else self
 
     def with_buffers(self, buffers: Mapping[str, Tensor], *, batch_norm: Policy | None = None) -> "Objective":
         """The same f with other buffers than the model's own, such as another checkpoint's running statistics."""

@@ -28,7 +28,7 @@ class Forecast:
         batch_size: examples per step.
         examples: in the training set.
         precision: of the arithmetic.
-        process: this program and PyTorch, as they are now.
+        process: this program and PyTorch, as they are now, without the weights.
         data: the training set.
         weights: the weights, their gradient, Adam's two moments, and workspaces.
         batch: the examples of a step.
@@ -118,12 +118,12 @@ def forecast(
         raise UsageError(f"batch size {batch_size} does not fit a training set of {examples} examples")
     if memory is not None and memory <= 0:
         raise UsageError("the memory allowed is 0 or less: give what the training may take")
-    watch, model, example = Watch(), copy.deepcopy(model), torch.rand(shape)
-    process, data = resident_memory(), examples * example.numel() * example.element_size()
-    free = available_memory()
+    watch, held, free = Watch(), resident_memory(), available_memory()
+    model, example, weights = copy.deepcopy(model), torch.rand(shape), estimating.weight_bytes(model)
+    process, data = max(held - weights, 0), examples * example.numel() * example.element_size()
     step = estimating.estimate(model, example, precision=precision)
-    allowed = memory if memory is not None else None if free is None else process + SHARE * free
-    left = float("inf") if allowed is None else allowed - process - data - estimating.weight_bytes(model)
+    allowed = memory if memory is not None else None if free is None else held + SHARE * free
+    left = float("inf") if allowed is None else allowed - process - data - weights
     keep = step.chosen(batch_size, left)
     network = Blocked(model, keep=keep) if can_block(model) else model  # type: ignore[arg-type]
     found = timed(TrainingStep(network, shape, classes, precision=precision), most=batch_size, budget=seconds)
@@ -134,7 +134,7 @@ def forecast(
         precision=precision,
         process=process,
         data=data,
-        weights=estimating.weight_bytes(model) + step.fixed,
+        weights=weights + step.fixed,
         batch=step.beside(batch_size) - step.fixed,
         activations=activations,
         in_flight=peak(step.stages, keep, batch_size, block=step.block) - activations,

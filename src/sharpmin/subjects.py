@@ -99,8 +99,7 @@ class Subject:
 
     def around(self, point: str) -> Objective:
         """F around a point, with a gradient: under "recalibrate" its statistics are estimated there, and held."""
-        objective = self.at(point)
-        return objective.recalibrated(objective.theta) if objective.batch_norm == "recalibrate" else objective
+        return self.at(point).differentiable()
 
 
 def points_of(folder: Path) -> dict[str, str]:

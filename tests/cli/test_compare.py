@@ -26,6 +26,14 @@ def test_two_checkpoints_and_a_verdict(task, tmp_path, capsys):
     assert any('by the policy "running"' in caveat for caveat in kept["caveats"])
 
 
+def test_the_policy_named_is_the_one_asked_for(task, tmp_path, recwarn):
+    command = ["compare", task, "a.pt", "b.pt", "--measures", "lambda-max", "--batch-norm", "recalibrate", *QUICK]
+    assert run(command) == 0
+    kept = json.loads(next((tmp_path / "runs").glob("*/compare.json")).read_text())
+    assert any('by the policy "recalibrate"' in caveat for caveat in kept["caveats"])
+    assert {reading["batch_norm"] for reading in kept["readings"]} == {"recalibrated"}
+
+
 def test_a_run_folder_has_test_data_to_judge_by(finished_run, capsys):
     command = ["compare", str(finished_run), "--data", "synthetic", "--measures", "metric-2.1", "adaptive", *QUICK]
     assert run(command) == 0

@@ -114,3 +114,11 @@ def test_the_point_where_the_loss_became_infinite_is_kept(tmp_path, monkeypatch)
     (kept,) = tmp_path.glob("runs/*/infinite-weights-0.1.safetensors")
     where = Run(kept.parent).load(kept.stem)[0]["displacement"]
     assert where.sum() >= 0.01
+
+
+@pytest.mark.parametrize("verb", ["sharpness", "spectrum", "noise-scale"])
+def test_statistics_estimated_at_the_checkpoint_are_called_so(task, tmp_path, recwarn, verb):
+    for policy in ("running", "recalibrate"):
+        assert run([verb, task, "a.pt", "--batch-norm", policy, "--threads", "1", "--quiet"]) == 0
+    (rows,) = (Run(file.parent).read_lines(file.name) for file in tmp_path.glob("runs/*/*.jsonl"))
+    assert list(dict.fromkeys(row["batch_norm"] for row in rows)) == ["running", "recalibrated"]

@@ -58,6 +58,6 @@ def loss_at(objective: Objective, state: Mapping[str, Tensor], batch: Any) -> fl
     """The summed loss of a batch with all tensors of a state, without the rounding of a faster precision."""
     host, device = objective.host, objective.device
     network = host.with_tensors({name: host.moved(t) for name, t in state.items()}, host.buffers(state))
-    policy: Policy = "running" if objective.batch_norm == "running" else "batch"
+    policy: Policy = "batch" if objective.batch_norm == "recalibrate" else objective.batch_norm
     with evaluating(objective.model, policy), forward_pass("float32", device), RandomStream(device):
         return summed(network.lend(objective.loss, moved(batch, device, copied=True))).total.item()

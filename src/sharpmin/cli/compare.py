@@ -51,7 +51,7 @@ def compare(
             raise UsageError("comparing takes two checkpoints or more")
         check_writable(subject.run.folder)
         standings, readings = taken(setting, chosen, seed=seed)
-        policy = subject.around(next(iter(subject.points))).batch_norm
+        policy = subject.at(next(iter(subject.points))).batch_norm
     said = comparison.verdict(standings, readings)
     doubts = comparison.caveats(standings, readings, batch_norm=policy, has_norms=bool(norms(subject.model)))
     write_json(

@@ -248,7 +248,7 @@ def training_policy(objective: Objective) -> Policy:
 
 def check_statistics(objective: Objective) -> None:
     """Raise a UsageError where f would use running statistics, which fit no point of a curve but its ends."""
-    if objective.batch_norm == "running" and norms(objective.model):
+    if objective.batch_norm in ("running", "recalibrated") and norms(objective.model):
         raise UsageError(
             "the running statistics of BatchNorm fit no point of a curve but its ends: choose the policy "
             '"recalibrate", which estimates them anew at every point that is evaluated, or "batch"'

@@ -160,7 +160,7 @@ class Monitor:
         answers, errors = dict[str, Answer](), dict[str, str]()
         settle(self.objective.device)  # what the training has under way there is not on our account
         with self.budget.spending(), undisturbed(self.objective.device):
-            f = held(self.objective)
+            f = self.objective.differentiable()
             for name, ask in self.questions.items():
                 with noting(errors, name):
                     answers[name] = ask(f, self.memory)
@@ -253,11 +253,6 @@ def mend(file: Path) -> None:
         with file.open("ab+") as opened:
             opened.seek(0)
             opened.truncate(opened.read().rfind(b"\n") + 1)
-
-
-def held(objective: Objective) -> Objective:
-    """F with a gradient: under "recalibrate" its statistics are estimated at the present weights, and held."""
-    return objective.recalibrated(objective.theta) if objective.batch_norm == "recalibrate" else objective
 
 
 def settle(device: torch.device) -> None:

@@ -189,6 +189,7 @@ def compute(
             model,
             split.train.inputs[0],
             large_batch,
+            device=device,
             available=memory_on(device),
             processes=group.size,
             flag="--large-batch",

@@ -156,9 +156,14 @@ def compute(
     if job.warm_start is not None:
         model.load_state_dict(run.load(START)[0])
     if not (run.folder / f"{SOLUTION}.safetensors").exists():
-        needed = job.config.batch_size
         check_fits(
-            model, split.train.inputs[0], needed, available=memory_on(device), processes=group.size, flag="--batch-size"
+            model,
+            split.train.inputs[0],
+            job.config.batch_size,
+            device=device,
+            available=memory_on(device),
+            processes=group.size,
+            flag="--batch-size",
         )
     after_step = None if watch is None else watching(model, split, job, watch, run=run, device=device)
     state = solve_keeping(
