@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from cases import F64, deep, examples, same_bits, softmax_regression, toy
 from sharpmin.data import Examples, synthetic
@@ -152,6 +153,28 @@ def test_a_frozen_parameter_stays_and_does_not_hinder_resuming():
     state = train(model, toy().train, TrainConfig(batch_size=16, epochs=1))
     train(model, toy().train, TrainConfig(batch_size=16, epochs=2), state=state)
     assert torch.equal(model[0].weight, before)
+
+
+def with_running_statistics():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)).double()
+
+
+def test_resuming_gives_the_running_statistics_of_one_run():
+    data, config = examples(40, 6), TrainConfig(batch_size=8, epochs=4)
+    whole = train(with_running_statistics(), data, config)
+    half = train(with_running_statistics(), data, replace(config, epochs=2))
+    other = with_running_statistics()
+    resumed = train(other, data, config, state=half)
+    assert same_bits(whole.weights, resumed.weights)
+    assert same_bits(whole.weights, other.state_dict())
+
+
+def test_the_test_is_of_the_network_as_it_will_be_used():
+    model, data, test = with_running_statistics(), examples(40, 6), examples(30, 6, seed=5)
+    (line,) = train(model, data, TrainConfig(batch_size=8, epochs=1), test=test).history
+    expected = F.cross_entropy(model.eval()(test.inputs), test.targets).item()
+    assert line.test_loss == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_callers_random_state_is_left_alone():

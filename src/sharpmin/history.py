@@ -15,7 +15,8 @@ class Epoch:
         epoch: counted from 1.
         train_loss: mean over the epoch's examples of the loss as trained, dropout included.
         train_accuracy: likewise, a fraction.
-        test_loss: loss on the test set after the epoch, without dropout.
+        test_loss: loss on the test set after the epoch, without dropout; BatchNorm uses its running statistics, or
+            those of the batch where it keeps none, as the paper's networks do.
         test_accuracy: likewise, a fraction.
         seconds: training time of the epoch, without the test.
 
@@ -31,7 +32,14 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Everything a run needs to go on: the weights, the optimizer's moments by parameter name, and the history."""
+    """Everything a run needs to go on.
+
+    Attributes:
+        weights: by name, and the model's buffers, such as BatchNorm's running statistics.
+        moments: the optimizer's, by the name of the weight.
+        history: a line for each epoch done.
+
+    """
 
     weights: dict[str, Tensor]
     moments: dict[str, Tensor] = field(default_factory=dict)

@@ -77,8 +77,8 @@ def check_rule(rule: str) -> None:
 
 
 def named_copies(model: nn.Module) -> dict[str, Tensor]:
-    """The trainable weights by name, copied to the CPU in their plain layout."""
-    return {name: plain_copy(p) for name, p in model.named_parameters()}
+    """The weights and buffers by name, copied to the CPU in their plain layout."""
+    return {name: plain_copy(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
 
 
 def moments_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -132,10 +132,10 @@ def restore(
     weights: Mapping[str, Tensor],
     moments: Mapping[str, Tensor],
 ) -> None:
-    """Put weights into the model, and moments into its new optimizer, in the model's own layout."""
+    """Put weights and buffers into the model, and moments into its new optimizer, in the model's own layout."""
     parameters = dict(model.named_parameters())
-    for name, parameter in parameters.items():
-        parameter.copy_(weights[name])
+    for name, tensor in (*parameters.items(), *model.named_buffers()):
+        tensor.copy_(weights[name] if name in parameters else weights.get(name, tensor))
     fused = bool(optimizer.defaults.get("fused"))
     for key, moment in moments.items():
         name, _, kind = key.removesuffix(NUMBER).rpartition(".")

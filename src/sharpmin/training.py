@@ -60,7 +60,7 @@ def train(
         model: gives logits [B, classes].
         data: the training set.
         config: batch size, epochs, learning rate, seed, precision.
-        test: evaluated after each epoch where given.
+        test: evaluated after each epoch where given, with BatchNorm's running statistics where it keeps some.
         state: of an earlier call with the same model, data and config; the result is then the same, bit for
             bit, as that of one uninterrupted call.
         device: where to train.
@@ -98,7 +98,7 @@ def train(
     optimizer = make(config.optimizer, model, learning_rate=config.learning_rate, momentum=config.momentum)
     restore(model, optimizer, weights=state.weights, moments=state.moments)
     data = Examples(data.inputs.to(device), data.targets.to(device))
-    tester = None if test is None else Objective(model, test, batch_norm="batch", device=device, group=group)
+    tester = None if test is None else Objective(model, test, batch_norm="running", device=device, group=group)
     gradient = gradient_of(model, config, device=data.inputs.device, group=group)
     take_step: Step = partial(train_step, model, data, gradient, optimizer, conservative=config.conservative)
     if can_record(model, config, device=data.inputs.device, group=group):
