@@ -25,17 +25,41 @@ def dense() -> nn.Sequential:
     return nn.Sequential(*layers).to(F64)
 
 
+class Experts(nn.Module):
+    """Each example goes to one of two, so a small batch may leave out one, and nothing goes to the third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.experts = nn.ModuleList(nn.Linear(4, 3) for _ in range(3)).to(F64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits."""
+        outputs, second = x.new_zeros(len(x), 3), x[:, 0] > 0
+        for picked, expert in ((~second, self.experts[0]), (second, self.experts[1])):
+            if picked.any():
+                outputs = outputs.index_put((picked.nonzero()[:, 0],), expert(x[picked]))
+        return outputs
+
+
+def noisy(model: nn.Module, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """A loss that draws random numbers."""
+    inputs, targets = batch
+    return nn.functional.cross_entropy(model(inputs + torch.randn_like(inputs)), targets, reduction="none")
+
+
 def trained(group: Group) -> dict[str, torch.Tensor]:
     """Batches of 10, 10 and 3; and of 11, 11 and 1, which are fewer than the processes; and all remedies at once."""
     found, sgd = {}, {"optimizer": "sgd", "learning_rate": 0.01}
     remedies = {"sam": SAM(), "robust": Robust(), "ghost_batch_norm": GhostBatchNorm(5), "conservative": Conservative()}
-    for rule, size, model, how in (
-        ("adam", 10, dense(), {"learning_rate": 0.01}),
-        ("sgd", 11, shallow(), sgd),
-        ("remedies", 11, shallow(), sgd | remedies),
+    for rule, size, model, shape, how in (
+        ("adam", 10, dense(), (2, 8, 8), {"learning_rate": 0.01}),
+        ("sgd", 11, shallow(), (2, 8, 8), sgd),
+        ("remedies", 11, shallow(), (2, 8, 8), sgd | remedies),
+        ("experts", 3, Experts(), (4,), sgd | {"momentum": 0.9}),
     ):
         config = TrainConfig(batch_size=size, epochs=2, **how)
-        state = train(model, examples(IMAGES, 2, 8, 8), config, test=examples(9, 2, 8, 8, seed=5), group=group)
+        state = train(model, examples(IMAGES, *shape), config, test=examples(9, *shape, seed=5), group=group)
         found |= {f"{rule} {name}": tensor for name, tensor in (state.weights | state.moments).items()}
         lines = [(e.train_loss, e.train_accuracy, e.test_loss, e.test_accuracy) for e in state.history]
         found[f"{rule} history"] = torch.tensor(lines, dtype=F64)
@@ -84,7 +108,12 @@ def questions(group: Group) -> dict[str, torch.Tensor]:
     """Measures, which know nothing of processes."""
     f = Objective(shallow(), examples(IMAGES, 2, 8, 8), batch_norm="batch", batch_size=8, group=group)
     sharp, top = sharpness(f, iterations=3), spectrum(f, k=2, max_products=30)
+    random_loss = Objective(shallow(), examples(IMAGES, 2, 8, 8), loss=noisy, batch_size=8, group=group)
+    value, gradient = random_loss.value_and_grad(random_loss.theta)
     return {
+        "random loss value": torch.tensor([value, random_loss.value(random_loss.theta)], dtype=F64),
+        "random loss gradient": gradient,
+        "random loss product": Curvature(random_loss) @ gradient,
         "sharpness": torch.tensor([sharp.value, sharp.loss, sharp.max_loss, sharp.evaluations], dtype=F64),
         "eigenvalues": top.eigenvalues.to(F64),
     }

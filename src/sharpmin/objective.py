@@ -27,12 +27,13 @@ from sharpmin.arithmetic import Precision, check_precision, forward_pass, matrix
 from sharpmin.batching import DEFAULT_BATCH, Data, Pair, check_batch_size, check_data
 from sharpmin.batchnorm import Policy, check_policy, estimating, evaluating, norms
 from sharpmin.combination import Combination, First, FirstLayer, FirstLayers
+from sharpmin.distributed.agreement import check_alike, tensors_in
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import UsageError
 from sharpmin.losses import Loss, Scored, Sum, check_depends, classification, counting, on_host, summed, unmasked
 from sharpmin.measurement import Measurement, Tally
 from sharpmin.network import Host, Swapped
-from sharpmin.passes import Turn, turns
+from sharpmin.passes import Turn, drawing, turns
 from sharpmin.randomness import RandomStream
 from sharpmin.weights import layout
 
@@ -47,8 +48,8 @@ HELD = 2**29  # bytes of inputs whose batches are held from one group of thetas 
 class Objective:
     """The mean loss of `model` over `data`, as a function of its flat weight vector.
 
-    The model is used, not copied; its weights, mode, buffers and the random state come back as they were. Each pass
-    draws its random numbers, if any, from the same seed.
+    The model is used, not copied; its weights, mode, buffers and the random state come back as they were. Each batch
+    draws its random numbers, if any, from a seed that is its number.
 
     Args:
         model: any `nn.Module` on one device. A model stored in 16 bits is measured in float32: a box of 1e-3 around
@@ -68,11 +69,12 @@ class Objective:
             round their operands; "bfloat16" computes under autocast. See docs/precision.md.
         parameters: names of the parameters that make up theta; by default all that require a gradient.
         calibration: training data for "recalibrate"; by default `data`.
-        group: processes that share the batches out; each has the same model and data and asks the same.
+        group: processes that share the batches out; each has the same model and all of the data, and asks the same.
 
     Raises:
         UsageError: unknown policy, precision or parameter; empty data; a batch size below 1; a model spread over
             several devices; a device that is not here, or has no float64.
+        RunError: the processes have different weights, buffers or data.
 
     Example:
         >>> from sharpmin import data, zoo
@@ -113,6 +115,8 @@ class Objective:
         self.undecided = batch_norm is None and bool(norms(self.model))
         self.precision: Precision = precision
         self._buffers: Mapping[str, Tensor] = {}
+        if group.size > 1:
+            self._check_alike()
 
     @property
     def theta(self) -> Tensor:
@@ -212,9 +216,8 @@ class Objective:
         """
         self.check_differentiable()
         pieces = {name: piece.requires_grad_() for name, piece in self.pieces(theta).items()}
-        random = RandomStream(self.device)
         network = self.at(pieces)
-        for batch in random.through(self.batches(own=own)):
+        for random, batch in self.drawing(own=own):
             with random:
                 found = self.gradient(network, list(pieces.values()), batch)
             yield found
@@ -268,6 +271,10 @@ class Objective:
         """The batches of the data, on the device: all, or this process's own share of them."""
         return self._read(self.data, self.group.turns if own else slice(None))
 
+    def drawing(self, *, own: bool = False) -> Iterator[tuple[RandomStream, Any]]:
+        """The same batches, each with the random numbers that its loss draws."""
+        return drawing(self.batches(own=own), self.device, turns=self.group.turns if own else slice(None))
+
     def pieces(self, theta: Tensor) -> dict[str, Tensor]:
         """The named weights at theta [n]: detached views of it, on the device."""
         self.group.check_same(theta)
@@ -314,6 +321,13 @@ class Objective:
                 'objective.recalibrated(theta), which estimates them once and holds them, or batch_norm="batch"'
             )
 
+    def _check_alike(self) -> None:
+        """Raise a RunError where the processes have other networks, or other data as their first batch tells."""
+        once = isinstance(self.data, Iterator)  # and what was read for this would be lost
+        first = () if once else tensors_in(next((batch for _, batch in self.drawing()), ()))
+        named = (*self.model.named_parameters(), *self.model.named_buffers())
+        check_alike(self.group, weights=[tensor for _, tensor in named], data=first)
+
     def _read(self, data: Data, turns: slice) -> Iterator[Any]:
         return batching.batches(
             data,
@@ -350,7 +364,7 @@ class Objective:
         weights = [self.pieces(point.theta if isinstance(point, Combination) else point) for point in points]
         networks = self._networks(weights, list(islice(buffers, len(points))), first=first.of(points))
         tallies, found = [Tally() for _ in networks], list[tuple[int, int, Sum]]()
-        for turn in self._turns(self.data, networks, batches()):
+        for turn in self._turns(self.data, networks, batches(), self.group.turns):
             with turn.random:
                 one = self.score(networks[turn.network], turn.batch)
             found.append((turn.number, turn.network, on_host(one)))
@@ -396,11 +410,12 @@ class Objective:
                 held[f"{name}.{key}" if name else key].fill_(start)
         pairs = zip(weights, buffers, strict=True)
         networks = [self.host.with_tensors(own, held, plain=True) for own, held in pairs]
-        for turn in self._turns(self.calibration, networks, self._read(self.calibration, slice(None))):
+        every = slice(None)
+        for turn in self._turns(self.calibration, networks, self._read(self.calibration, every), every):
             with estimating(self.model), forward_pass(self.precision, self.device), turn.random:
                 networks[turn.network].lend(self.loss, turn.batch)
 
-    def _turns(self, data: Data, networks: Sequence[Swapped], batches: Iterable[Any]) -> Iterator[Turn]:
+    def _turns(self, data: Data, networks: Sequence[Swapped], batches: Iterable[Any], which: slice) -> Iterator[Turn]:
         """Show every batch to every network: a copy of its own, but of a pair, which no loss may write to anyway."""
         own = partial(batching.moved, device=self.device, copied=not isinstance(data, Pair))
-        return turns(batches, len(networks), RandomStream(self.device), copied=own)
+        return turns(batches, len(networks), self.device, copied=own, turns=which)

@@ -1,4 +1,7 @@
-"""The random numbers of f: one fixed stream for each pass over the data, and the caller's own untouched."""
+"""The random numbers of f: a fixed stream for each batch, by its number, and the caller's own untouched.
+
+So a batch meets the same numbers whichever process computes it, and whatever was computed before it.
+"""
 
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -15,6 +18,10 @@ class RandomStream:
     It goes on where it was left, so work may be handed out between two uses; what happens outside draws from the
     caller's state, which nothing here moves.
 
+    Args:
+        device: whose random state is swapped beside the CPU's.
+        seed: of the stream; any integer.
+
     Example:
         >>> state, stream = torch.get_rng_state(), RandomStream(torch.device("cpu"))
         >>> with stream:
@@ -25,6 +32,7 @@ class RandomStream:
     """
 
     def __init__(self, device: torch.device, *, seed: int = 0) -> None:
+        seed %= 2**64
         self.device = device if device.type == "cuda" else None
         self.cpu = torch.Generator().manual_seed(seed).get_state()
         self.cuda = None if self.device is None else torch.Generator(device).manual_seed(seed).get_state()

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from sharpmin.arithmetic import check_precision
 from sharpmin.data import Examples
+from sharpmin.distributed.agreement import check_alike
 from sharpmin.distributed.group import ALONE, Group
-from sharpmin.errors import DivergedError
+from sharpmin.errors import DivergedError, UsageError
 from sharpmin.history import Epoch, State, ended
 from sharpmin.objective import Objective
 from sharpmin.optim.blocks import all_finite
@@ -34,6 +35,7 @@ from sharpmin.remedies.ghost import check_norms
 from sharpmin.remedies.gradient import Gradient
 from sharpmin.train_config import TrainConfig, check
 
+ROWS = 1000  # inputs that tell whether the processes have the same data
 REPORT_EVERY = 0.5  # seconds between two looks at the running loss (on a GPU each look waits for it)
 
 
@@ -75,8 +77,9 @@ def train(
         The state after the last epoch.
 
     Raises:
-        UsageError: a batch larger than the data, or a number below 1; a network with BatchNorm that several processes
-            cannot train together.
+        UsageError: a batch larger than the data, or a number below 1; a target below 0; a network with BatchNorm that
+            several processes cannot train together.
+        RunError: the processes have different weights or data; an optimizer that draws random numbers, say.
         DivergedError: the loss is not finite; `after_epoch` has seen the last good state.
 
     Example:
@@ -93,13 +96,15 @@ def train(
     check_precision(config.precision, torch.device(device))
     if config.ghost_batch_norm is not None:
         check_norms(model)
+    check_targets(data.targets)
     state = state or State(named_copies(model))
     model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make(config.optimizer, model, learning_rate=config.learning_rate, momentum=config.momentum)
     restore(model, optimizer, weights=state.weights, moments=state.moments)
     data = Examples(data.inputs.to(device), data.targets.to(device))
-    tester = None if test is None else Objective(model, test, batch_norm="running", device=device, group=group)
     gradient = gradient_of(model, config, device=data.inputs.device, group=group)
+    check_alike(group, weights=model.parameters(), data=(data.inputs[:ROWS], data.targets))
+    tester = None if test is None else Objective(model, test, batch_norm="running", device=device, group=group)
     take_step: Step = partial(train_step, model, data, gradient, optimizer, conservative=config.conservative)
     if can_record(model, config, device=data.inputs.device, group=group):
         take_step = Recorded(take_step, size=config.batch_size)
@@ -128,6 +133,7 @@ def train(
             None if tested is None else tested.accuracy,
             seconds,
         )
+        check_alike(group, **{f"weights after epoch {number}": model.parameters()})
         state = State(named_copies(model), moments_of(model, optimizer), (*state.history, line))
         if after_epoch is not None:
             after_epoch(state)
@@ -239,6 +245,12 @@ class seeded:
 
     def __exit__(self, *error: object) -> None:
         self.fork.__exit__(*error)  # type: ignore[arg-type]
+
+
+def check_targets(targets: Tensor) -> None:
+    """Raise a UsageError for a target that is no class, such as the -100 that cross-entropy leaves out."""
+    if bool((targets < 0).any()):
+        raise UsageError(f"a target is {int(targets.min())}: leave out the examples that have no class, 0 or above")
 
 
 def check_finite(losses: Tensor, config: TrainConfig, *, epoch: int) -> None:

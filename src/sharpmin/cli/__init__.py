@@ -32,7 +32,7 @@ from sharpmin.cli.sharpness import sharpness
 from sharpmin.cli.spectrum import spectrum
 from sharpmin.cli.sweep import sweep
 from sharpmin.cli.tables import tables
-from sharpmin.cli.together import check_verb, one_voice, tell
+from sharpmin.cli.together import Stopped, check_verb, one_voice, tell
 from sharpmin.cli.train import train
 from sharpmin.distributed.launch import launched
 from sharpmin.errors import SharpminError, is_out_of_memory
@@ -102,6 +102,7 @@ def run(arguments: list[str]) -> int:
     """
     if os.environ.get("SHARPMIN_TRACEBACK"):
         with one_voice():
+            check_verb(arguments)
             app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return 0
     try:
@@ -111,13 +112,15 @@ def run(arguments: list[str]) -> int:
     except CycloptsError as error:
         return fail(" ".join(str(error).split()), 2)
     except SharpminError as error:
-        return fail(str(error), error.exit_code)
+        return fail(str(error), error.exit_code, stopped=isinstance(error, Stopped))
     except SystemExit as error:  # of somebody's module that is a script
         if isinstance(error.__context__, BrokenPipeError):  # so rich ends a table that nobody reads on
             return 0
         return fail(f"code that this command imports called sys.exit({error.code!r}): let it only define", 1)
     except KeyboardInterrupt:
-        return fail("interrupted; what was finished is kept, and the same command goes on from there", 130)
+        return fail(
+            "interrupted; what was finished is kept, and the same command goes on from there", 130, stopped=True
+        )
     except OSError as error:
         if error.filename is not None or error.errno not in FULL:  # of a file, or of the network
             raise
@@ -152,9 +155,9 @@ def less(arguments: list[str]) -> str:
     return " or ".join(options) or "a machine with more"
 
 
-def fail(sentence: str, code: int) -> int:
+def fail(sentence: str, code: int, *, stopped: bool = False) -> int:
     """Print an error in one line, once for all processes of a job, and give back its exit code."""
-    tell(f"sharpmin: {sentence}")
+    tell(f"sharpmin: {sentence}", stopped=stopped)
     return code
 
 

@@ -26,6 +26,10 @@ VERBS = ("plot", "train", "sharpness", "path", "spectrum")
 GRACE = 10.0  # seconds to wait for torchrun's SIGTERM
 
 
+class Stopped(RunError):
+    """A process of a job was sent SIGTERM."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where and with whom a command computes.
@@ -89,18 +93,18 @@ def one_voice() -> Iterator[None]:
 
 def ended(number: int, frame: Any) -> NoReturn:
     """Say why torchrun ends this process."""
-    raise RunError(
+    raise Stopped(
         "torchrun ended this job: it was stopped, or another of its processes has ended; what was finished is kept, "
         "and the same command goes on from there"
     )
 
 
-def tell(sentence: str) -> None:
-    """Print an error to stderr, once for all processes of a job."""
+def tell(sentence: str, *, stopped: bool = False) -> None:
+    """Print an error to stderr, once for all processes of a job; who is stopped already does not wait for it."""
     if may_tell():
         with contextlib.suppress(OSError):  # nobody can be told
             print(sentence, file=sys.stderr, flush=True)
-    else:
+    elif not stopped:
         time.sleep(GRACE)
 
 

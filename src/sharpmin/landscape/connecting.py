@@ -32,8 +32,8 @@ from sharpmin.landscape.curves import (
 )
 from sharpmin.measures.gradient_samples import Shuffled, on
 from sharpmin.objective import Objective
+from sharpmin.passes import drawing
 from sharpmin.progress import Progress, silent
-from sharpmin.randomness import RandomStream
 
 
 def connect(
@@ -144,8 +144,8 @@ def train_epoch(
     order, places, noise = np.random.SeedSequence([config.seed, epoch]).generate_state(3, np.uint64).tolist()
     f = shuffled(objective, config.batch_size, seed=order)
     solver.param_groups[0]["lr"] = config.learning_rate * decay(epoch / config.epochs)
-    total, examples, random = 0.0, 0, RandomStream(objective.device, seed=noise)
-    for t, batch in zip(uniform(seed=places), random.through(f.batches()), strict=False):
+    total, examples = 0.0, 0
+    for t, (random, batch) in zip(uniform(seed=places), drawing(f.batches(), f.device, seed=noise), strict=False):
         with random:
             loss, count, gradient = slope(f, point(config.kind, theta_a, bends, theta_b, t), batch)
         if not isfinite(loss):

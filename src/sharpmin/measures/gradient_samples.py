@@ -21,7 +21,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sharpmin.batching import Pair
 from sharpmin.objective import Objective
-from sharpmin.randomness import RandomStream
 
 Unit = Literal["batches", "examples"]
 
@@ -153,8 +152,8 @@ def example_gradients(objective: Objective, theta: Tensor) -> Iterator[Rows]:
         return found.total, torch.tensor(found.examples)
 
     each = vmap(grad_and_value(loss, has_aux=True), in_dims=(None, 0, 0))
-    pieces, random = objective.pieces(theta), RandomStream(objective.device)
-    for inputs, targets in random.through(objective.batches()):
+    pieces = objective.pieces(theta)
+    for random, (inputs, targets) in objective.drawing():
         with random, objective.arithmetic(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop")  # vmap loops over what it has no rule for
             shares, (losses, counts) = each(pieces, inputs, targets)

@@ -36,7 +36,6 @@ from sharpmin.products.operations import scripted
 from sharpmin.products.outputs import Opaque
 from sharpmin.products.steps import Named
 from sharpmin.products.tape import Tape, can_tape
-from sharpmin.randomness import RandomStream
 from sharpmin.runtime import available_memory
 from sharpmin.weights import layout, matching
 
@@ -233,8 +232,7 @@ class Curvature:
 
     def _each(self, on_batch: OnBatch, v: Named) -> Iterator[Share]:
         """What each batch adds."""
-        random = RandomStream(self.device)
-        for batch in random.through(self.objective.batches(own=True)):
+        for random, batch in self.objective.drawing(own=True):
             with random:
                 share = on_batch(self.objective, self.weights, v, batch)
             yield share
@@ -244,8 +242,8 @@ class Curvature:
         if self._tapes is not None:
             yield from (tape.product(v) for tape in self._tapes)
             return
-        random, tapes, gauss_newton = RandomStream(self.device), list[Tape](), self.matrix == "gauss-newton"
-        for batch in random.through(self.objective.batches(own=True)):
+        tapes, gauss_newton = list[Tape](), self.matrix == "gauss-newton"
+        for random, batch in self.objective.drawing(own=True):
             with random:
                 tape = Tape(self.objective, self.weights, set(self.names), batch, gauss_newton=gauss_newton)
             yield tape.product(v)
