@@ -11,7 +11,9 @@ import pytest
 
 from cases import same_bits
 from sharpmin.cli import run
+from sharpmin.cli.together import tell
 from sharpmin.distributed.launch import Launch, launched
+from sharpmin.errors import UsageError
 from sharpmin.runs import Run
 
 JOB = "plot -n F1 --data synthetic --train-size 300 --epochs 5 --small-batch 16 --points 4 --quiet --out"
@@ -48,6 +50,23 @@ def test_rank_0_alone_prints(started, capsys, rank, lines):
     started(rank)
     assert run(["--version"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == lines
+
+
+def test_a_traceback_asked_for_is_no_permission(started, monkeypatch):
+    started(0)
+    monkeypatch.setenv("SHARPMIN_TRACEBACK", "1")
+    with pytest.raises(UsageError, match="report runs in one process"):
+        run(["report", "runs"])
+
+
+def test_who_is_stopped_does_not_wait_to_be_stopped(started, monkeypatch):
+    started(1)
+    waited = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    tell("why", stopped=True)
+    assert not waited
+    tell("why")
+    assert len(waited) == 1
 
 
 @pytest.mark.parametrize(("rank", "lines"), [(0, 1), (1, 0)])
