@@ -1,5 +1,7 @@
 """`sharpmin spectrum` at checkpoints of one's own."""
 
+import json
+
 import pytest
 
 from sharpmin.cli import run
@@ -43,3 +45,14 @@ def test_a_matrix_of_few_rows_has_few_eigenvalues_by_default(which, count, task,
 def test_bad_input(extra, says, task, capsys):
     assert run(["spectrum", task, "a.pt", *extra, *QUICK]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_the_method_asked_for_is_the_one_taken(task, tmp_path, recwarn):
+    values = []
+    for method in ("auto", "finite-differences"):
+        command = ["spectrum", task, "a.pt", "--k", "1", "--method", method, "--batch-norm", "running", *QUICK]
+        assert run(command) == 0
+        row = json.loads(next(tmp_path.glob("runs/*/spectrum.jsonl")).read_text().splitlines()[-1])
+        assert (row["method"] == method) == (method != "auto")
+        values.append(row["eigenvalues"][0])
+    assert values[1] == pytest.approx(values[0], rel=1e-2)

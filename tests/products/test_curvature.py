@@ -320,6 +320,15 @@ def test_a_normalised_weight(normalise, dim):
         torch.testing.assert_close(dense(Curvature(f, method=method)), expected, **near_values(expected))
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+def test_hardsigmoid(inplace):
+    model = scrambled(nn.Sequential(nn.Linear(2, 3), nn.Hardsigmoid(inplace=inplace), nn.Linear(3, 3)), F64)
+    f = Objective(model, examples(9, 2))
+    expected = by_values(f)
+    for method in EXACT:
+        torch.testing.assert_close(dense(Curvature(f, method=method)), expected, **near_values(expected))
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize("scripted", ["the network", "a layer"])
 @pytest.mark.parametrize("matrix", BOTH)
@@ -483,7 +492,7 @@ def test_an_operator_that_cannot_be_differentiated_twice_is_named_and_never_take
     inside, _ = cubes(CubedOnce)
     outside = Objective(Shift(3), examples(6, 3), loss=through_the_loss)
     for f in (inside, outside):
-        with pytest.raises(UsageError, match=r'double-backward: .*once_differentiable.*method="finite-differences"'):
+        with pytest.raises(UsageError, match=r'double-backward: .*once_differentiable.*method "finite-differences"'):
             Curvature(f, matrix=matrix) @ torch.ones(3, dtype=F64)
         with pytest.raises(NotImplementedError, match="once_differentiable"):
             Curvature(f, matrix=matrix, method="double-backward") @ torch.ones(3, dtype=F64)

@@ -19,6 +19,7 @@ def spectrum(
     which: Literal["top", "bottom", "both"] = "top",
     matrix: Literal["hessian", "gauss-newton"] = "hessian",
     layers: Annotated[list[str] | None, Parameter(consume_multiple=1, negative="")] = None,
+    method: Literal["auto", "blocked", "forward-over-reverse", "double-backward", "finite-differences"] = "auto",
     tol: float = 1e-3,
     max_products: int = 300,
     trace: Annotated[bool, Parameter(negative="")] = False,
@@ -44,6 +45,9 @@ def spectrum(
         The Hessian, or its Gauss-Newton part, which has no negative eigenvalues.
     layers
         Take the diagonal block of the parameters that match these patterns.
+    method
+        How products are computed: auto takes the first exact one that works. Where none does, finite-differences needs
+        only gradients, and its products have their error.
     tol
         Residual of an eigenpair relative to its eigenvalue, at which it counts as converged.
     max_products
@@ -68,7 +72,7 @@ def spectrum(
             check_writable((options or Options()).out / "Figures")
         for point in setting.subject.points:
             objective = setting.subject.around(point)
-            curvature = Curvature(objective, matrix=matrix, layers=layers)
+            curvature = Curvature(objective, matrix=matrix, layers=layers, method=method)
             report = labelled(setting.progress, point)
             most = curvature.size // (2 if which == "both" else 1)
             pairs = max(1, min(5, most)) if k is None else k

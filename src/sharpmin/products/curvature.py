@@ -178,7 +178,7 @@ class Curvature:
                 return self._mean(*own)
             self.passed_over[method] = next(filter(None, reasons))
         tried = "; ".join(f"{method}: {why}" for method, why in self.passed_over.items())
-        raise UsageError(f'no exact product works here ({tried}): method="finite-differences" needs only gradients')
+        raise UsageError(f'no exact product works here ({tried}): the method "finite-differences" needs only gradients')
 
     def _check_symmetric(self, v: Tensor, product: Tensor) -> None:
         """Raise a UsageError where u.Av and v.Au differ by more than rounding, for a random u.
@@ -197,7 +197,7 @@ class Curvature:
                 why = "f is another one at each pass (sharpmin.determinism.randomness may say why)"
             raise UsageError(
                 f"the {self.matrix} matrix that double-backward gives is not symmetric: {why}; "
-                'method="finite-differences" (of the Hessian) needs only gradients'
+                'the method "finite-differences" (of the Hessian) needs only gradients'
             )
 
     def _tried(self, method: Method, v: Named) -> tuple[Tensor, int] | str:

@@ -3,6 +3,7 @@
 attention         the fused kernels cannot be differentiated twice.
 weight_norm       `torch._weight_norm` has no forward derivative, and what double-backward makes of it is not symmetric
                   (PyTorch 2.13): g v / |v| is written out.
+hardsigmoid       has neither a forward derivative of its backward pass nor one of second order: min(max(x + 3, 0), 6) / 6.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
@@ -32,7 +34,7 @@ def twice_differentiable() -> Iterator[None]:
 
 
 class WrittenOut(TorchFunctionMode):
-    """Weight normalisation in operations that have all derivatives."""
+    """Weight normalisation and hardsigmoid in operations that have all derivatives."""
 
     def __torch_function__(
         self,
@@ -42,7 +44,7 @@ class WrittenOut(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call `func`, or what stands for it."""
-        return (weight_norm if func is torch._weight_norm else func)(*args, **(kwargs or {}))
+        return PLAIN.get(func, func)(*args, **(kwargs or {}))
 
 
 def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
@@ -53,6 +55,15 @@ def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """
     over = [axis for axis in range(v.dim()) if dim == -1 or axis != dim % v.dim()]
     return v * (g / v.square().sum(over, keepdim=True).sqrt())
+
+
+def hardsigmoid(x: Tensor, inplace: bool = False) -> Tensor:  # noqa: FBT001, FBT002  as PyTorch's own
+    """Give min(max(x + 3, 0), 6) / 6."""
+    y = (x + 3).clamp(0, 6) / 6
+    return x.copy_(y) if inplace else y
+
+
+PLAIN: Mapping[Any, Callable[..., Tensor]] = {torch._weight_norm: weight_norm, F.hardsigmoid: hardsigmoid}
 
 
 def scripted(model: nn.Module) -> bool:
