@@ -47,6 +47,31 @@ def test_dense_chain():
     assert_same(model, random(11, 9), block=4)
 
 
+@pytest.mark.parametrize("between", [[], [nn.Dropout(0.5)], [nn.Identity()], [nn.Flatten()], [nn.Flatten(), nn.ReLU()]])
+def test_relus_without_weights_between_them(between):
+    model = (
+        nn.Sequential(
+            nn.Linear(9, 5),
+            nn.BatchNorm1d(5, track_running_stats=False),
+            nn.ReLU(),
+            *between,
+            nn.ReLU(),
+            nn.Linear(5, 3),
+        )
+        .to(F64)
+        .eval()
+    )
+    assert_same(model, random(11, 9), block=4)
+
+
+def test_what_goes_in_is_not_changed_where_its_gradient_is_asked_for():
+    model = nn.Sequential(nn.ReLU(), *build("F1", seed=0, shape=(9,), classes=3).to(F64))
+    inputs = random(5, 9).requires_grad_()
+    moved = inputs * 1
+    Blocked(model, block=2)(moved).sum().backward()
+    assert torch.equal(moved, inputs)
+
+
 @settings(max_examples=30, deadline=None)
 @given(count=st.integers(2, 20), block=st.integers(1, 25), seed=st.integers(0, 99))
 def test_any_batch_in_any_block(count, block, seed):

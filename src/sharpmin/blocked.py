@@ -240,7 +240,7 @@ def sent(
     """What leaves a stage of the block z, and the block's own moments where a BatchNorm of scale gamma follows."""
     if norm is not None:
         z = Normalise.apply(z, *moments, norm.weight, norm.bias, norm.eps) if moments else by_itself(norm, z)
-    z = run(layers, z)
+    z = run(layers, z, made=norm is not None)
     if gamma is None:
         return z, None
     part = (len(z), z[0, 0].numel(), *Moments.apply(z))
@@ -260,14 +260,15 @@ def until_flatten(layers: list[nn.Module]) -> tuple[list[nn.Module], list[nn.Mod
     return layers, []
 
 
-def run(layers: Iterable[nn.Module], z: Tensor) -> Tensor:
-    """Apply the layers in turn."""
+def run(layers: Iterable[nn.Module], z: Tensor, *, made: bool) -> Tensor:
+    """Apply the layers in turn. A ReLU overwrites what a product or a norm just made, for no backward pass reads it."""
     for layer in layers:
         if isinstance(layer, nn.ReLU):
-            z = F.relu(z, inplace=not z.is_leaf)
+            z = F.relu(z, inplace=made)
         else:
             fewer = isinstance(layer, nn.Conv2d) and gains(layer, z)
             z = Winograd.apply(z, layer.weight, layer.bias) if fewer else layer(z)
+        made = isinstance(layer, nn.Conv2d | nn.Linear)
     return z
 
 
