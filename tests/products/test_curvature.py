@@ -610,6 +610,19 @@ def test_a_chain_of_the_paper_is_blocked():
     assert curvature.method == "blocked"
 
 
+@pytest.mark.parametrize("matrix", BOTH)
+@pytest.mark.parametrize(("held", "asked"), [(torch.float32, F64), (F64, torch.float32)])
+def test_a_theta_of_another_dtype_than_the_chains_goes_by_autograd(held, asked, matrix):
+    f = Objective(shallow(dtype=held), examples(17, 2, 8, 8, dtype=held), batch_norm="batch")
+    v, curvature = random(f.layout.size, dtype=asked), Curvature(f, f.theta.to(asked), matrix=matrix)
+    expected = Curvature(f, matrix=matrix) @ v.to(held)
+    near = {"rtol": 1e-3, "atol": 1e-4 * expected.abs().max().item()}
+    torch.testing.assert_close((curvature @ v).to(held), expected, **near)
+    assert (curvature.method, (curvature @ v).dtype) == ("forward-over-reverse", asked)
+    with pytest.raises(UsageError, match="a theta of the same dtype"):
+        Curvature(f, f.theta.to(asked), matrix=matrix, method="blocked")
+
+
 def test_bfloat16_is_not_blocked_and_is_near():
     data = examples(17, 2, 8, 8, dtype=torch.float32)
     exact, rounded = (

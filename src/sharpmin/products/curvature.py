@@ -101,9 +101,9 @@ class Curvature:
         layers: Iterable[str] | None = None,
         memory: int | None = None,
     ) -> None:
-        check(objective, matrix, method)
         self.objective, self.matrix, self.method = objective, matrix, method
         self.theta = (objective.theta if theta is None else theta.detach()).to(objective.device)
+        check(objective, matrix, method, self.dtype)
         self.weights = objective.pieces(self.theta)
         self.names = chosen(objective, layers)
         self.layout = layout(objective.model, parameters=self.names)
@@ -169,7 +169,7 @@ class Curvature:
     def _by_first(self, v: Named) -> Tensor:
         """The product by the first exact method that works, which is remembered."""
         exact: tuple[Method, ...] = ("forward-over-reverse", "double-backward")
-        for method in ("blocked", *exact) if can_tape(self.objective) else exact:
+        for method in ("blocked", *exact) if can_tape(self.objective, self.dtype) else exact:
             lost = method == "forward-over-reverse" and scripted(self.objective.model)
             own = "TorchScript loses forward derivatives" if lost else self._tried(method, v)
             reasons = self.objective.group.collect(own if isinstance(own, str) else "")
@@ -293,7 +293,7 @@ def curvature_of(f: "Objective | Curvature") -> Curvature:
     return f if isinstance(f, Curvature) else Curvature(f)
 
 
-def check(objective: Objective, matrix: str, method: str) -> None:
+def check(objective: Objective, matrix: str, method: str, dtype: torch.dtype) -> None:
     """Raise a UsageError for what cannot be multiplied with."""
     objective.check_differentiable()
     if matrix not in get_args(Matrix):
@@ -306,10 +306,10 @@ def check(objective: Objective, matrix: str, method: str) -> None:
         raise UsageError(
             'TorchScript loses forward derivatives once it is optimised: choose "auto" or "double-backward"'
         )
-    if method == "blocked" and not can_tape(objective):
+    if method == "blocked" and not can_tape(objective, dtype):
         raise UsageError(
             'method "blocked" knows flat chains of convolutions, dense layers, ReLUs, pools and BatchNorms without '
-            'running statistics, in float32 or float64 on a CPU: choose "auto"'
+            'running statistics, in float32 or float64 on a CPU, and a theta of the same dtype: choose "auto"'
         )
 
 

@@ -48,11 +48,11 @@ class Tape:
         return self.chain.forward(args[0])
 
 
-def can_tape(objective: Objective) -> bool:
-    """Whether the objective's model is a chain, to be evaluated on a CPU in one precision."""
+def can_tape(objective: Objective, dtype: torch.dtype) -> bool:
+    """Whether the objective's model is a chain, to be evaluated on a CPU in theta's dtype throughout."""
     dtypes = {weight.dtype for weight in every_weight(objective, {}).values()}
     plain = objective.device.type == "cpu" and objective.precision == "float32"
-    return plain and can_chain(objective.model) and len(dtypes) == 1 and dtypes < {torch.float32, torch.float64}
+    return plain and can_chain(objective.model) and dtypes == {dtype} < {torch.float32, torch.float64}
 
 
 def every_weight(objective: Objective, weights: Named) -> dict[str, Tensor]:
