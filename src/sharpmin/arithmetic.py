@@ -17,6 +17,7 @@ import torch
 from sharpmin.errors import UsageError
 
 Precision = Literal["float32", "tf32", "bfloat16"]
+EPS = {"tf32": 2**-10, "bfloat16": 2**-7}  # of what a matrix product takes
 
 
 def check_precision(precision: str, device: torch.device) -> None:
@@ -26,6 +27,17 @@ def check_precision(precision: str, device: torch.device) -> None:
         raise UsageError(f"unknown precision {precision!r}: choose {', '.join(others)} or {last}")
     if precision == "tf32" and device.type != "cuda":
         raise UsageError(f'precision "tf32" is a GPU\'s, and f is computed on {device}: choose "float32"')
+
+
+def eps(dtype: torch.dtype, precision: Precision) -> float:
+    """How far apart numbers next to 1 are where f is computed in `dtype`, or in what the precision makes of it.
+
+    Example:
+        >>> eps(torch.float32, "float32") < eps(torch.float32, "tf32") < eps(torch.float32, "bfloat16")
+        True
+
+    """
+    return max(torch.finfo(dtype).eps, EPS.get(precision, 0.0))
 
 
 @contextmanager

@@ -636,6 +636,16 @@ def test_bfloat16_is_not_blocked_and_is_near():
     assert 0 < (near - expected).norm() < 0.3 * expected.norm()
 
 
+@pytest.mark.parametrize(("precision", "eps"), [("float32", 2**-23), ("tf32", 2**-10), ("bfloat16", 2**-7)])
+def test_differences_step_over_what_the_precision_rounds(precision, eps, monkeypatch):
+    f = Objective(shallow(dtype=torch.float32), examples(17, 2, 8, 8, dtype=torch.float32), batch_norm="batch")
+    f.precision, asked, gradient = precision, [], f.value_and_grad  # "tf32" without a GPU
+    monkeypatch.setattr(f, "value_and_grad", lambda theta: (asked.append(theta), gradient(theta))[1])
+    _ = Curvature(f, method="finite-differences") @ random(f.layout.size, dtype=torch.float32)
+    ahead, behind = asked
+    assert (ahead - behind).norm().item() / 2 == pytest.approx(eps ** (1 / 3) * f.theta.norm().item(), rel=1e-3)
+
+
 def test_a_model_of_16_bits_is_multiplied_in_float32():
     f = Objective(shallow(dtype=torch.bfloat16), examples(17, 2, 8, 8, dtype=torch.float32), batch_norm="batch")
     v, curvature = random(f.layout.size, dtype=torch.float32), Curvature(f)

@@ -26,6 +26,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from sharpmin.arithmetic import eps
 from sharpmin.errors import UsageError
 from sharpmin.measurement import check_examples
 from sharpmin.objective import Objective
@@ -50,7 +51,6 @@ BY_AUTOGRAD: dict[tuple[str, str], OnBatch] = {
     ("gauss-newton", "double-backward"): autograd.gauss_newton_backward,
 }
 ASYMMETRY = 0.01  # of a product's length
-EPS = {"tf32": 2**-10, "bfloat16": 2**-7}
 UNKNOWN_MEMORY = 4 * 2**30  # assumed free where the system does not say
 
 
@@ -189,8 +189,8 @@ class Curvature:
         u = torch.randn(self.size, generator=torch.Generator().manual_seed(0)).to(product)
         other = self._by("double-backward", self.layout.unflatten(u))
         curved = other.norm() + u.norm() * abs(self.objective.value(self.theta)) / (self.theta.square().sum() or 1.0)
-        eps = max(torch.finfo(self.dtype).eps, EPS.get(self.objective.precision, 0.0))
-        if (u @ product - v @ other).abs() > ASYMMETRY * product.norm() + 100 * eps * v.norm() * curved:
+        rounding = 100 * eps(self.dtype, self.objective.precision) * v.norm() * curved
+        if (u @ product - v @ other).abs() > ASYMMETRY * product.norm() + rounding:
             again = self._by("double-backward", self.layout.unflatten(v))
             why = "some operation of this network has a wrong second derivative"
             if (again - product).norm() > ASYMMETRY * product.norm():
@@ -258,8 +258,7 @@ class Curvature:
         along = self.objective.layout.flatten(everywhere)
         length = torch.linalg.vector_norm(along, dtype=torch.float64).item()
         scale = torch.linalg.vector_norm(self.theta, dtype=torch.float64).item() or 1.0
-        computed_in = torch.bfloat16 if self.objective.precision == "bfloat16" else self.dtype
-        h = torch.finfo(computed_in).eps ** (1 / 3) * scale / (length or 1.0)
+        h = eps(self.dtype, self.objective.precision) ** (1 / 3) * scale / (length or 1.0)
         _, ahead = self.objective.value_and_grad(self.theta + h * along)
         _, behind = self.objective.value_and_grad(self.theta - h * along)
         slopes = self.objective.layout.unflatten((ahead - behind) / (2 * h))
