@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cases import F64, random, same_bits
-from sharpmin.batchnorm import check_policy, estimating, evaluating
+from sharpmin.batchnorm import check_policy, estimating, evaluating, mixes
 from sharpmin.errors import UsageError
 
 X = random(9, 4)
@@ -70,6 +70,13 @@ def test_everything_comes_back_as_it_was(policy, fails):
     for was, now in zip(before.modules(), model.modules(), strict=True):
         assert was.training == now.training
         assert getattr(was, "track_running_stats", None) == getattr(now, "track_running_stats", None)
+
+
+def test_batchnorm_mixes_examples_where_it_uses_the_batch():
+    assert not mixes(normed(), "running")
+    assert mixes(normed(), "batch")
+    assert mixes(nn.BatchNorm1d(4, track_running_stats=False), "running")
+    assert not mixes(nn.GroupNorm(2, 4), "batch")
 
 
 def test_an_unknown_policy_lists_the_choices():

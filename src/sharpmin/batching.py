@@ -36,6 +36,32 @@ class Pair(Protocol):
 Data: TypeAlias = Pair | Iterable[Any]
 
 
+class Picked:
+    """Rows of a tensor in another order, gathered when they are asked for."""
+
+    def __init__(self, tensor: Tensor, order: Tensor) -> None:
+        self.tensor, self.order = tensor, order
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of them, once gathered."""
+        return len(self) * self.tensor[:1].nbytes
+
+    def __getitem__(self, picked: slice) -> Tensor:
+        return self.tensor[self.order[picked]]
+
+
+class Shuffled:
+    """A random sample of a pair of tensors, in random order: a pair again."""
+
+    def __init__(self, data: Any, count: int, *, seed: int) -> None:
+        order = torch.randperm(len(data.inputs), generator=torch.Generator().manual_seed(seed))[:count]
+        self.inputs, self.targets = Picked(data.inputs, order), Picked(data.targets, order)
+
+
 def batches(
     data: Data,
     *,

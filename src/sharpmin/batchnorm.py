@@ -48,6 +48,12 @@ def norms(model: nn.Module) -> dict[str, _BatchNorm]:
     }
 
 
+def mixes(model: nn.Module, policy: Policy) -> bool:
+    """Whether what an example adds to f depends on the others of its batch."""
+    layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    return any(policy == "batch" or layer.running_mean is None for layer in layers)
+
+
 @contextmanager
 def evaluating(model: nn.Module, policy: Policy) -> Iterator[None]:
     """Put the model in evaluation mode under the policy; every module's mode comes back as it was.

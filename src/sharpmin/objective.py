@@ -267,6 +267,12 @@ class Objective:
         other.batch_norm = batch_norm or self.batch_norm
         return other
 
+    def over(self, examples: Any, *, batch_size: int) -> "Objective":
+        """The same f over some of its own examples, such as `Shuffled` ones, or over all in batches of another size."""
+        other = copy.copy(self)
+        other.data, other.batch_size = examples, batch_size
+        return other
+
     def batches(self, *, own: bool = False) -> Iterator[Any]:
         """The batches of the data, on the device: all, or this process's own share of them."""
         return self._read(self.data, self.group.turns if own else slice(None))

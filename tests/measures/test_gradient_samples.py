@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cases import F64, deep, examples, same_bits, softmax_regression
 from sharpmin.data import Examples
-from sharpmin.measures.gradient_samples import Shuffled, draw, example_gradients, mixes, vectorises
+from sharpmin.measures.gradient_samples import draw, example_gradients, vectorises
 from sharpmin.objective import Objective
 
 DEFAULTS = {"unit": "auto", "batch_size": None, "max_batches": None, "seed": 0}
@@ -53,13 +53,6 @@ def test_a_pass_meets_every_example_once_and_the_same_ones_again():
     assert all(torch.equal(a[0], b[0]) for a, b in zip(batches, sample.objective.batches(), strict=True))
 
 
-def test_the_order_is_a_matter_of_the_seed():
-    data = examples(50, 2)
-    orders = [Shuffled(data, 50, seed=seed).inputs[slice(None)] for seed in (1, 1, 2)]
-    assert torch.equal(orders[0], orders[1])
-    assert not torch.equal(orders[0], orders[2])
-
-
 @pytest.mark.parametrize(
     ("options", "sizes", "share"),
     [
@@ -85,13 +78,6 @@ def test_at_least_a_hundred_batches_by_default():
 def norm(policy="running", *, track=True, **options):
     model = nn.Sequential(nn.BatchNorm1d(4, dtype=F64, track_running_stats=track), nn.Linear(4, 3, dtype=F64))
     return Objective(model, examples(23, 4), batch_norm=policy, **options)
-
-
-def test_batchnorm_mixes_examples_where_it_uses_the_batch():
-    assert not mixes(norm())
-    assert mixes(norm("batch"))
-    assert mixes(norm(track=False))
-    assert not mixes(Objective(nn.Sequential(nn.GroupNorm(2, 4), nn.Linear(4, 3)), examples(5, 4)))
 
 
 def test_mixed_batches_are_of_one_size_and_by_default_the_objectives():

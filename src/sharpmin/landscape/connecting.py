@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sharpmin.batching import Pair
+from sharpmin.batching import Pair, Shuffled
 from sharpmin.errors import DivergedError, UsageError
 from sharpmin.landscape.curves import (
     Curve,
@@ -30,7 +30,6 @@ from sharpmin.landscape.curves import (
     straight,
     training_policy,
 )
-from sharpmin.measures.gradient_samples import Shuffled, on
 from sharpmin.objective import Objective
 from sharpmin.passes import drawing
 from sharpmin.progress import Progress, silent
@@ -177,7 +176,7 @@ def shuffled(objective: Objective, batch_size: int, *, seed: int) -> Objective:
         return f
     count = len(f.data.inputs)
     size = ceil(count / ceil(count / batch_size))
-    return on(f, Shuffled(f.data, count, seed=seed), batch_size=size)
+    return f.over(Shuffled(f.data, count, seed=seed), batch_size=size)
 
 
 def uniform(*, seed: int) -> Iterator[float]:

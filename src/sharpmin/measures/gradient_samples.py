@@ -7,19 +7,18 @@ Per-example gradients are those of a batch of one, taken many at a time by `torc
 loss does not allow that, one at a time. They do not exist where BatchNorm ties the examples of a batch together.
 """
 
-import copy
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from sharpmin.batching import Pair
+from sharpmin.batching import Pair, Shuffled
+from sharpmin.batchnorm import mixes
 from sharpmin.objective import Objective
 
 Unit = Literal["batches", "examples"]
@@ -63,7 +62,7 @@ class Sample:
 
     def batches(self) -> Iterator[Rows]:
         """The gradients of the batches; where BatchNorm mixes examples, only of those as large as the first."""
-        size, mixed = None, mixes(self.objective)
+        size, mixed = None, mixes(self.objective.model, self.objective.batch_norm)
         for found, gradient in islice(self.objective.gradients(self.theta), self.max_batches):
             size = size or found.examples
             if found.examples and (found.examples == size or not mixed):
@@ -74,7 +73,7 @@ class Sample:
         if not self.vectorised:
             return self.batches()
         size = max(1, min(MOST_AT_ONCE, CHUNK // len(self.theta)))
-        return example_gradients(on(self.objective, self.objective.data, batch_size=size), self.theta)
+        return example_gradients(self.objective.over(self.objective.data, batch_size=size), self.theta)
 
 
 def draw(
@@ -104,39 +103,30 @@ def draw(
     """
     if not isinstance(objective.data, Pair):
         return Sample(objective, theta, "batches", max_batches=max_batches)
-    total = len(objective.data.inputs)
+    total, mixed = len(objective.data.inputs), mixes(objective.model, objective.batch_norm)
     if unit == "auto":
         free = batch_size is None and max_batches is None and total * len(theta) <= CHEAP
-        unit = "examples" if free and not mixes(objective) and vectorises(objective, theta) else "batches"
+        unit = "examples" if free and not mixed and vectorises(objective, theta) else "batches"
     size = 1 if unit == "examples" else batch_size or default_size(objective, total)
-    count = total // size * size if mixes(objective) else total
+    count = total // size * size if mixed else total
     count = min(count, size * (max_batches or count))
     vectorised = unit == "examples" and vectorises(objective, theta)
-    chosen = on(
-        objective,
-        Shuffled(objective.data, count, seed=seed),
-        batch_size=objective.batch_size or total if vectorised else size,
-    )
+    at_once = objective.batch_size or total if vectorised else size
+    chosen = objective.over(Shuffled(objective.data, count, seed=seed), batch_size=at_once)
     return Sample(chosen, theta, unit, share=count / total, vectorised=vectorised)
 
 
 def default_size(objective: Objective, total: int) -> int:
     """Examples per batch where none were asked for."""
     most = objective.batch_size or total
-    if mixes(objective):
+    if mixes(objective.model, objective.batch_norm):
         return most if total // most >= FEWEST else max(2, total // MIXED)
     return max(1, min(most, total // BATCHES))
 
 
-def mixes(objective: Objective) -> bool:
-    """Whether the gradient of an example depends on the others of its batch, because of BatchNorm."""
-    layers = [module for module in objective.model.modules() if isinstance(module, _BatchNorm)]
-    return any(objective.batch_norm == "batch" or layer.running_mean is None for layer in layers)
-
-
 def vectorises(objective: Objective, theta: Tensor) -> bool:
     """Whether `vmap` can take this network and this loss; tried on two examples."""
-    few = on(objective, Shuffled(objective.data, 2, seed=0), batch_size=2)
+    few = objective.over(Shuffled(objective.data, 2, seed=0), batch_size=2)
     try:
         next(example_gradients(few, theta))
     except RuntimeError:  # a branch on numbers, random numbers, buffers that are written to
@@ -159,31 +149,3 @@ def example_gradients(objective: Objective, theta: Tensor) -> Iterator[Rows]:
             shares, (losses, counts) = each(pieces, inputs, targets)
         gradients = torch.cat([shares[name].reshape(len(inputs), -1) for name in pieces], 1)
         yield Rows(losses.tolist(), counts.tolist(), gradients)
-
-
-class Picked:
-    """Rows of a tensor in another order, gathered when they are asked for."""
-
-    def __init__(self, tensor: Tensor, order: Tensor) -> None:
-        self.tensor, self.order = tensor, order
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, picked: slice) -> Tensor:
-        return self.tensor[self.order[picked]]
-
-
-class Shuffled:
-    """A random sample of a pair of tensors, in random order: a pair again."""
-
-    def __init__(self, data: Any, count: int, *, seed: int) -> None:
-        order = torch.randperm(len(data.inputs), generator=torch.Generator().manual_seed(seed))[:count]
-        self.inputs, self.targets = Picked(data.inputs, order), Picked(data.targets, order)
-
-
-def on(objective: Objective, data: Any, *, batch_size: int) -> Objective:
-    """The same f over other data."""
-    other = copy.copy(objective)
-    other.data, other.batch_size = data, batch_size
-    return other

@@ -26,9 +26,10 @@ import torch
 from torch import Tensor
 
 from sharpmin.batching import Pair
+from sharpmin.batchnorm import mixes
 from sharpmin.errors import UsageError
 from sharpmin.measures.batch_variance import NOTHING, Spread, estimate, ratio
-from sharpmin.measures.gradient_samples import FEWEST, Rows, Unit, draw, mixes
+from sharpmin.measures.gradient_samples import FEWEST, Rows, Unit, draw
 from sharpmin.objective import Objective
 from sharpmin.progress import Progress, silent
 
@@ -196,7 +197,7 @@ def noise_scale(
         batch_size=int(spread.sizes.max()),
         shuffled=isinstance(objective.data, Pair),
         status=found.status,
-        message=AT_THIS_SIZE * mixes(objective) + MESSAGES[found.status],
+        message=AT_THIS_SIZE * mixes(objective.model, objective.batch_norm) + MESSAGES[found.status],
         seconds=time.perf_counter() - began,
         seed=seed,
         batch_norm=objective.batch_norm,
@@ -290,7 +291,7 @@ def check(objective: Objective, of: str, estimator: str, batch_size: int | None,
 
 def check_examples(objective: Objective, batch_size: int | None) -> None:
     """Raise a UsageError where per-example gradients are wanted and do not exist, or cannot be had."""
-    if mixes(objective):
+    if mixes(objective.model, objective.batch_norm):
         raise UsageError(
             "BatchNorm uses the statistics of the batch, so a single example has no gradient of its own: use "
             'estimator="batches", or, where the model keeps running statistics, batch_norm="running"'
