@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sharpmin import runtime, subjects
 from sharpmin.cli.measuring import data_of_run
-from sharpmin.measures.sharpness import Neighbourhood, corner, maximise
+from sharpmin.measures.sharpness import SearchedBox, corner, maximise
 from sharpmin.measures.subspace import RandomSubspace
 from sharpmin.objective import Objective
 from sharpmin.optim import lbfgsb
@@ -38,10 +38,10 @@ class UniformSubspace(RandomSubspace):
         return torch.rand(min(1 << 17, self.n - start), self.p, generator=generator).to(self.like)
 
 
-def box(objective: Objective, matrix: type[RandomSubspace] | None, *, epsilon: float) -> Neighbourhood:
+def box(objective: Objective, matrix: type[RandomSubspace] | None, *, epsilon: float) -> SearchedBox:
     """The box around the model's weights, in full space or spanned by a random matrix."""
     x = objective.theta
-    made = Neighbourhood(
+    made = SearchedBox(
         objective, x, epsilon=epsilon, subspace=None, seed=SEED, expected=ITERATIONS + 2, progress=silent
     )
     if matrix is not None:
@@ -50,25 +50,25 @@ def box(objective: Objective, matrix: type[RandomSubspace] | None, *, epsilon: f
     return made
 
 
-def from_corner(around: Neighbourhood, gradient: Tensor) -> Tensor:
+def from_corner(around: SearchedBox, gradient: Tensor) -> Tensor:
     return corner(around, gradient, seed=SEED)
 
 
-def from_zero(around: Neighbourhood, gradient: Tensor) -> Tensor:
+def from_zero(around: SearchedBox, gradient: Tensor) -> Tensor:
     return torch.zeros_like(gradient)
 
 
-def from_random(around: Neighbourhood, gradient: Tensor) -> Tensor:
+def from_random(around: SearchedBox, gradient: Tensor) -> Tensor:
     uniform = torch.rand(len(gradient), generator=torch.Generator().manual_seed(SEED))
     return around.widths * (2 * uniform.to(gradient) - 1)
 
 
-def own_units(around: Neighbourhood, y: Tensor) -> str:
+def own_units(around: SearchedBox, y: Tensor) -> str:
     """Search in y itself, no tolerances: what sharpmin does."""
     return maximise(around, y, iterations=ITERATIONS).status
 
 
-def scaled(around: Neighbourhood, y: Tensor) -> str:
+def scaled(around: SearchedBox, y: Tensor) -> str:
     """Search in z = y / b, so that the box is [-1, 1]^n."""
 
     def negated(z: Tensor) -> tuple[float, Tensor]:
@@ -78,7 +78,7 @@ def scaled(around: Neighbourhood, y: Tensor) -> str:
     return str(lbfgsb.minimize(negated, y / around.widths, (-1.0, 1.0), max_iter=ITERATIONS).status)
 
 
-def scipy_defaults(around: Neighbourhood, y: Tensor) -> str:
+def scipy_defaults(around: SearchedBox, y: Tensor) -> str:
     """Search in y by SciPy, with its own tolerances (ftol 2.2e-9, gtol 1e-5)."""
 
     def negated(at: np.ndarray) -> tuple[float, np.ndarray]:
@@ -97,8 +97,8 @@ def scipy_defaults(around: Neighbourhood, y: Tensor) -> str:
     return str(found.message)
 
 
-Start = Callable[[Neighbourhood, Tensor], Tensor]
-Search = Callable[[Neighbourhood, Tensor], str]
+Start = Callable[[SearchedBox, Tensor], Tensor]
+Search = Callable[[SearchedBox, Tensor], str]
 CHOICES: dict[str, tuple[type[RandomSubspace] | None, Start, Search]] = {
     "corner": (None, from_corner, own_units),
     "zero": (None, from_zero, own_units),

@@ -12,7 +12,7 @@ from torch.nn.utils import prune
 from cases import examples, same_bits
 from sharpmin.alignment import align
 from sharpmin.batchnorm import FLAGS
-from sharpmin.determinism import randomness
+from sharpmin.determinism import what_is_random
 from sharpmin.landscape import CurveConfig, Grid, barrier, connect, lines, path, random_plane
 from sharpmin.measures import (
     adaptive_sharpness,
@@ -49,7 +49,7 @@ MEASURES = {
     "trace": lambda f: trace(f, products=6),
     "density": lambda f: density(f, runs=2, steps=6),
     "noise_scale": lambda f: noise_scale(f, estimator="batches", batch_size=2 if f.batch_norm == "running" else None),
-    "randomness": randomness,
+    "randomness": what_is_random,
     "monitor": lambda f: Monitor(f, measures=["loss", "distance", "lambda-max"])(0),
 }
 

@@ -19,7 +19,7 @@ from sharpmin.randomness import RandomStream
 TOLERANCE = 1e-5  # relative; some GPU kernels add in varying order
 
 
-def randomness(objective: Objective) -> str | None:
+def what_is_random(objective: Objective) -> str | None:
     """Say what is random in f, in a sentence; None where nothing was seen.
 
     Looks at the first batch only, at the present weights.
@@ -31,7 +31,7 @@ def randomness(objective: Objective) -> str | None:
         >>> from sharpmin import data
         >>> toy = data.synthetic(train=8, test=8, shape=(4,), classes=3)
         >>> noisy = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.RReLU())
-        >>> randomness(Objective(noisy, toy.train)) is None  # RReLU is deterministic in evaluation mode
+        >>> what_is_random(Objective(noisy, toy.train)) is None  # RReLU is deterministic in evaluation mode
         True
 
     """

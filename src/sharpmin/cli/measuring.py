@@ -76,7 +76,7 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
     from sharpmin.cli.own_code import own_code
     from sharpmin.cli.together import settle
     from sharpmin.console import progress
-    from sharpmin.determinism import randomness
+    from sharpmin.determinism import what_is_random
     from sharpmin.paper.inputs import MADE_UP
 
     options = options or Options()
@@ -104,7 +104,7 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
             subject = subjects.of_run(Path(source), split, evaluation)
         else:
             subject = subjects.of_task(source, checkpoints, evaluation, runs=options.out / "runs")
-            warn(randomness(subject.at(next(iter(subject.points)))))
+            warn(what_is_random(subject.at(next(iter(subject.points)))))
         yield Setting(subject, place.environment, report)
 
 

@@ -18,7 +18,7 @@ from sharpmin import landscape
 from sharpmin.cli.measuring import Setting, labelled, warn
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation
-from sharpmin.landscape.grids import Buffers, between
+from sharpmin.landscape.grids import BuffersAt, between
 from sharpmin.landscape.points import After
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
@@ -154,7 +154,7 @@ def planar(setting: Setting, asked: Asked) -> Survey:
     return Survey(objective, grid, places, first, evaluate)
 
 
-def framed(subject: Subject, asked: Asked) -> tuple[landscape.Frame, Buffers | None]:
+def framed(subject: Subject, asked: Asked) -> tuple[landscape.Frame, BuffersAt | None]:
     """The plane, and the buffers of its points where they are not the model's; the model is left at the centre."""
     if asked.kind == "random":
         objective, name = subject.at(asked.points[0]), asked.points[0]

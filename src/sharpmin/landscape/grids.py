@@ -25,7 +25,7 @@ POINTS = 25
 LONGEST, SHORTEST = 2.0**20, 2.0**-20
 TRIED = tuple(2.0**k for k in (*range(21), *range(-1, -21, -1)))  # outwards, then inwards
 REFINEMENTS = 3
-Buffers = Callable[[float, float], Mapping[str, Tensor]]
+BuffersAt = Callable[[float, float], Mapping[str, Tensor]]
 
 
 class Grid(NamedTuple):
@@ -86,7 +86,7 @@ def grown(
     *,
     factor: float = 10.0,
     points: tuple[int, int] = (POINTS, POINTS),
-    buffers: Buffers | None = None,
+    buffers: BuffersAt | None = None,
     progress: Progress = silent,
 ) -> Grid:
     """Find the range in which the loss grows by a factor along both axes of a plane, both ways.
@@ -125,7 +125,7 @@ def followed(
     objective: Objective,
     theta: Callable[[float, float], Tensor],
     *,
-    buffers: Buffers | None = None,
+    buffers: BuffersAt | None = None,
     progress: Progress = silent,
 ) -> Callable[[float, float], float]:
     """F on a plane as a function of its coordinates, telling each value."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sharpmin.landscape.directions import Normalisation
 from sharpmin.landscape.frames import Frame, frame_through, random_frame
-from sharpmin.landscape.grids import Buffers, Grid
+from sharpmin.landscape.grids import BuffersAt, Grid
 from sharpmin.landscape.surface import Plane, surface
 from sharpmin.landscape.trajectory import trajectory_frame
 from sharpmin.objective import Objective
@@ -94,7 +94,7 @@ def plane_through(
     *,
     names: Sequence[str] = ("a", "b", "c"),
     grid: Grid | None = None,
-    buffers: Buffers | None = None,
+    buffers: BuffersAt | None = None,
     progress: Progress = silent,
 ) -> Plane:
     """Evaluate loss and accuracy on the plane through three points.

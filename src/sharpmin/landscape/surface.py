@@ -17,7 +17,7 @@ from sharpmin.batchnorm import Policy
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation
 from sharpmin.landscape.frames import Frame, Kind, Mark
-from sharpmin.landscape.grids import Buffers, Grid, around, even
+from sharpmin.landscape.grids import BuffersAt, Grid, around, even
 from sharpmin.landscape.points import After, measured, nothing
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
@@ -93,7 +93,7 @@ def surface(
     frame: Frame,
     *,
     grid: Grid | None = None,
-    buffers: Buffers | None = None,
+    buffers: BuffersAt | None = None,
     found: Sequence[Measurement] = (),
     after: After = nothing,
     progress: Progress = silent,

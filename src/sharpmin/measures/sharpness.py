@@ -167,7 +167,7 @@ def sharpness(
     objective.check_differentiable()
     began = time.perf_counter()
     x = objective.theta if theta is None else theta.detach().to(objective.device)
-    box = Neighbourhood(
+    box = SearchedBox(
         objective, x, epsilon=epsilon, subspace=subspace, seed=seed, expected=iterations + 2, progress=progress
     )
     loss, gradient = box.evaluate(torch.zeros_like(box.widths))
@@ -216,7 +216,7 @@ def phi(loss: float, max_loss: float, *, status: str) -> float:
     return math.nan if status == "non_finite" else 100 * (max_loss - loss) / (1 + loss)
 
 
-class Neighbourhood:
+class SearchedBox:
     """f on the box C around x, in the coordinates y; remembers the largest value met and where."""
 
     def __init__(
@@ -278,7 +278,7 @@ class Ended:
 NOWHERE = Ended(0, "non_finite", "f is not finite at theta itself, so there is nothing to compare with")
 
 
-def maximise(box: Neighbourhood, y: Tensor, *, iterations: int) -> Ended:
+def maximise(box: SearchedBox, y: Tensor, *, iterations: int) -> Ended:
     """Search the box from y by L-BFGS-B; what was found is in `box`."""
     result = lbfgsb.minimize(box.negated, y, (-box.widths, box.widths), max_iter=iterations, callback=box.note_height)
     return Ended(result.nit, str(result.status), result.message)
@@ -288,7 +288,7 @@ class NonFiniteError(ArithmeticError):
     """f became infinite or NaN in the box; SciPy would search on from there."""
 
 
-def maximise_by_scipy(box: Neighbourhood, y: Tensor, *, iterations: int) -> Ended:
+def maximise_by_scipy(box: SearchedBox, y: Tensor, *, iterations: int) -> Ended:
     """The same by SciPy, in float64 on the host, its tolerances at 0."""
     import scipy.optimize  # here, because importing it adds warning filters to the process
 
@@ -315,7 +315,7 @@ def maximise_by_scipy(box: Neighbourhood, y: Tensor, *, iterations: int) -> Ende
     return Ended(found.nit, {0: "converged", 1: "iterations"}.get(found.status, "abnormal"), str(found.message))
 
 
-def corner(box: Neighbourhood, gradient: Tensor, *, seed: int) -> Tensor:
+def corner(box: SearchedBox, gradient: Tensor, *, seed: int) -> Tensor:
     """The corner of the box that the gradient points to; where the gradient is exactly 0, that of a nearby point."""
     if not bool(gradient.any()):
         generator = torch.Generator().manual_seed(seed)

@@ -15,7 +15,7 @@ from sharpmin.optim.box import Box
 from sharpmin.optim.cauchy import CauchySearch, Piece
 from sharpmin.optim.compact import CompactMatrix, SingularError
 from sharpmin.optim.moving import MovingSet, Point
-from sharpmin.optim.outcome import MESSAGES, Iterate, Limits, Objective, Result, Status
+from sharpmin.optim.outcome import MESSAGES, Function, Iterate, Limits, Result, Status
 from sharpmin.optim.subspace import Aim, Step, subspace_step
 from sharpmin.optim.wolfe import LineSearch
 
@@ -38,7 +38,7 @@ class Descent:
     trial.
     """
 
-    def __init__(self, fun: Objective, x: Tensor, box: Box, memory: int, limits: Limits) -> None:
+    def __init__(self, fun: Function, x: Tensor, box: Box, memory: int, limits: Limits) -> None:
         self.fun, self.box, self.limits = fun, box, limits
         self.now, self.new = Point(x, torch.empty_like(x)), Point(x, torch.empty_like(x))
         self.z = torch.empty_like(x)

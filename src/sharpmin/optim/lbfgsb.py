@@ -33,13 +33,13 @@ from torch import Tensor
 from sharpmin.errors import UsageError
 from sharpmin.optim.box import Bound, Box
 from sharpmin.optim.descent import Descent
-from sharpmin.optim.outcome import MESSAGES, Iterate, Limits, Objective, Result, Status
+from sharpmin.optim.outcome import MESSAGES, Function, Iterate, Limits, Result, Status
 
-__all__ = ["MESSAGES", "Bound", "Iterate", "Objective", "Result", "Status", "minimize"]
+__all__ = ["MESSAGES", "Bound", "Function", "Iterate", "Result", "Status", "minimize"]
 
 
 def minimize(
-    fun: Objective,
+    fun: Function,
     x0: Tensor,
     bounds: tuple[Bound, Bound] = (None, None),
     *,

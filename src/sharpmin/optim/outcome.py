@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from torch import Tensor
 
-Objective = Callable[[Tensor], tuple[Tensor | float, Tensor]]
+Function = Callable[[Tensor], tuple[Tensor | float, Tensor]]
 """x (n) -> (value, gradient (n))."""
 
 

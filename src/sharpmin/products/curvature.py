@@ -194,7 +194,7 @@ class Curvature:
             again = self._by("double-backward", self.layout.unflatten(v))
             why = "some operation of this network has a wrong second derivative"
             if (again - product).norm() > ASYMMETRY * product.norm():
-                why = "f is another one at each pass (sharpmin.determinism.randomness may say why)"
+                why = "f is another one at each pass (sharpmin.determinism.what_is_random may say why)"
             raise UsageError(
                 f"the {self.matrix} matrix that double-backward gives is not symmetric: {why}; "
                 'the method "finite-differences" (of the Hessian) needs only gradients'
