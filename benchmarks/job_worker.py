@@ -19,9 +19,10 @@ import torch
 from turns import Row, peak_bytes
 
 from sharpmin import data, runtime, zoo
+from sharpmin.arithmetic import Precision
 from sharpmin.data import Examples, Split
 from sharpmin.landscape.paths import default_alphas
-from sharpmin.objective import Objective, Precision
+from sharpmin.objective import Objective
 from sharpmin.paper import parametric
 from sharpmin.train_config import TrainConfig
 from sharpmin.training import train

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sharpmin.arithmetic import Precision
 from sharpmin.blocked import BLOCK, Blocked, can_block
 from sharpmin.checkpointing import KEEPS, Keep, StageMemory, choose, peak
 from sharpmin.errors import SharpminError
 from sharpmin.held import SavedBytes
-from sharpmin.objective import Precision
 from sharpmin.runtime import available_memory
 
 WORKING = 1.2  # gradients and intermediates in flight, beside what is kept

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from sharpmin import memory as estimating
+from sharpmin.arithmetic import Precision
 from sharpmin.blocked import SHARE, Blocked, can_block
 from sharpmin.checkpointing import Keep, peak
 from sharpmin.errors import UsageError
 from sharpmin.machine import Usage, Watch
-from sharpmin.objective import Precision
 from sharpmin.runtime import available_memory, resident_memory
 from sharpmin.timing import Summary, Timed, TrainingStep, timed
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sharpmin.arithmetic import Precision
 from sharpmin.batching import Data
 from sharpmin.batchnorm import Policy
 from sharpmin.checkpoints import load_into, parse_place, read_checkpoint
@@ -22,7 +23,7 @@ from sharpmin.data.record import fingerprint
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.losses import Loss, classification
-from sharpmin.objective import Objective, Precision
+from sharpmin.objective import Objective
 from sharpmin.runs import Run, having, open_run, read_object, readable
 from sharpmin.tasks import load_task
 from sharpmin.weights import matching

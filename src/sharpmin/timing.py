@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sharpmin.objective import Precision
+from sharpmin.arithmetic import Precision
 
 ROUNDS = 3
 RATIO = 4  # of the larger batch to the small one

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from sharpmin import runtime, zoo
+from sharpmin.arithmetic import Precision
 from sharpmin.blocked import Blocked
-from sharpmin.objective import Precision
 from sharpmin.timing import TrainingStep
 
 NETWORK = "C1"

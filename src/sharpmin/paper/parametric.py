@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from sharpmin.batching import DEFAULT_BATCH
 from sharpmin.combination import Combination
 from sharpmin.data import Split
 from sharpmin.data.record import described
@@ -26,7 +27,7 @@ from sharpmin.errors import RunError, UsageError
 from sharpmin.history import Epoch, State
 from sharpmin.landscape.paths import Kind, Path, between_ends, check_kind, default_alphas
 from sharpmin.memory import check_fits, memory_on
-from sharpmin.objective import DEFAULT_BATCH, Objective
+from sharpmin.objective import Objective
 from sharpmin.paper.minimizers import solve
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, open_run, read_json, write_json

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
+from sharpmin.batching import DEFAULT_BATCH
 from sharpmin.data import Split
 from sharpmin.journal import Journal
 from sharpmin.losses import classification
-from sharpmin.objective import DEFAULT_BATCH
 from sharpmin.paper.iterates import SOLUTION, file_of, point_of
 from sharpmin.paper.parametric import Job
 from sharpmin.rows import as_file, row
