@@ -58,10 +58,10 @@ def has_converged(
 
     The paper trains "until the loss ceases to improve" and leaves the rule open. Ours: in the last `patience`
     epochs the lowest training loss came down by less than `relative` times its value, or by less than `absolute`.
+    (Without `absolute`, a network that fits its training set goes on for hundreds of epochs: its loss falls by
+    a steady share of almost nothing.)
     (Ten epochs, because Adam at a constant learning rate is noisy: of five trainings of F1 at batch 256, a patience of
     five stopped two after a lucky epoch, at twice the loss of the others and three times their sharpness.)
-    (Without the second, a network that fits its training set goes on for hundreds of epochs: its loss falls by
-    a steady share of almost nothing.)
 
     Example:
         >>> falling = tuple(Epoch(i, 2.0**-i, 0.0, None, None, 0.0) for i in range(1, 14))
