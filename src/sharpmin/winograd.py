@@ -62,13 +62,16 @@ def transforms(taps: int, dtype: torch.dtype) -> Transforms:
 
 
 class Winograd(torch.autograd.Function):
-    """The convolution of x [B, C, H, W] with w [K, C, r, r], r odd, at stride 1 and 'same' padding, and a bias [K]."""
+    """The convolution of x [B, C, H, W] with w [K, C, r, r], r odd, at stride 1 and 'same' padding, and a bias [K].
+
+    H and W are multiples of m.
+    """
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
         """The outputs [B, K, H, W], channels last."""
         along, cut = transforms(w.shape[-1], x.dtype), Cut(*x.shape[2:], taps=w.shape[-1])
-        u, y, vs = taps_at_points(along, w), x.new_empty(len(x), cut.rows, cut.columns, len(w)), []
+        u, y, vs = taps_at_points(along, w), x.new_empty(len(x), cut.height, cut.width, len(w)), []
         for part, some in zip(x.split(cut.few), y.split(cut.few), strict=True):
             v = transformed(along.inputs, cut.patches(part))
             tiles = transformed(along.outputs, at_points(v, u))
@@ -78,7 +81,7 @@ class Winograd(torch.autograd.Function):
             there.copy_((tiles if bias is None else tiles.add_(bias)).view(there.shape))
         ctx.cut = cut  # type: ignore[attr-defined]
         ctx.save_for_backward(w, None if vs else x, *vs)  # type: ignore[arg-type]
-        return cut.cropped(y)
+        return y.permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
@@ -121,8 +124,8 @@ class Cut:
     """How images are cut into tiles of m x m outputs, and into the patches of n x n that those see, which overlap.
 
     Args:
-        height: of the images.
-        width: of the images.
+        height: of the images, a multiple of m.
+        width: of the images, likewise.
         taps: r.
 
     Attributes:
@@ -132,17 +135,14 @@ class Cut:
 
     def __init__(self, height: int, width: int, *, taps: int) -> None:
         self.height, self.width, self.taps = height, width, taps
-        self.down, self.right = -(-height // OUTPUTS), -(-width // OUTPUTS)
-        self.rows, self.columns = self.down * OUTPUTS, self.right * OUTPUTS
+        self.down, self.right = height // OUTPUTS, width // OUTPUTS
         self.few = max(1, TILES // (self.down * self.right))
         self.edge, self.n = taps // 2, OUTPUTS + taps - 1
 
     def patches(self, x: Tensor) -> Tensor:
         """The patches of the images x, [P, n^2, C]; beyond the edge there is 0."""
         batch, channels = x.shape[:2]
-        below, right = self.rows - self.height, self.columns - self.width
-        pad = (0, 0, self.edge, self.edge + right, self.edge, self.edge + below)
-        padded = F.pad(x.permute(0, 2, 3, 1), pad).contiguous()
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, *[self.edge] * 4)).contiguous()
         image, row, column, channel = padded.stride()
         strides = (image, OUTPUTS * row, OUTPUTS * column, row, column, channel)
         overlapping = padded.as_strided((batch, self.down, self.right, self.n, self.n, channels), strides)
@@ -157,23 +157,16 @@ class Cut:
             for x, columns in ((0, slice(OUTPUTS)), (1, slice(OUTPUTS, self.n))):
                 part = parts[:, :, :, rows, columns].transpose(2, 3)
                 padded[:, y:, : part.shape[2], x:, : part.shape[4]][:, : self.down, :, : self.right].add_(part)
-        whole = padded.view(batch, self.rows + OUTPUTS, self.columns + OUTPUTS, channels)
+        whole = padded.view(batch, self.height + OUTPUTS, self.width + OUTPUTS, channels)
         dx.copy_(whole[:, self.edge :, self.edge :][:, : self.height, : self.width])
 
     def tiles(self, y: Tensor) -> Tensor:
-        """The tiles of the images y [B, K, H, W], [P, m^2, K]; beyond the edge there is 0."""
-        whole = y.permute(0, 2, 3, 1)
-        if (self.rows, self.columns) != (self.height, self.width):
-            whole = F.pad(whole, (0, 0, 0, self.columns - self.width, 0, self.rows - self.height))
-        return self.in_tiles(whole).reshape(-1, OUTPUTS * OUTPUTS, y.shape[1])
+        """The tiles of the images y [B, K, H, W], [P, m^2, K]."""
+        return self.in_tiles(y.permute(0, 2, 3, 1)).reshape(-1, OUTPUTS * OUTPUTS, y.shape[1])
 
-    def in_tiles(self, whole: Tensor) -> Tensor:
-        """A view of whole tiles put together, [B, rows, columns, K], as [B, down, right, m, m, K]."""
-        return whole.unflatten(2, (self.right, OUTPUTS)).unflatten(1, (self.down, OUTPUTS)).transpose(2, 3)
-
-    def cropped(self, whole: Tensor) -> Tensor:
-        """Whole tiles without what is beyond the edge, [B, K, H, W] in channels-last memory."""
-        return whole[:, : self.height, : self.width].contiguous().permute(0, 3, 1, 2)
+    def in_tiles(self, y: Tensor) -> Tensor:
+        """A view of the images y [B, H, W, K] as [B, down, right, m, m, K]."""
+        return y.unflatten(2, (self.right, OUTPUTS)).unflatten(1, (self.down, OUTPUTS)).transpose(2, 3)
 
 
 def gains(layer: nn.Conv2d, x: Tensor) -> bool:
