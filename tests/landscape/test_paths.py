@@ -84,6 +84,8 @@ def test_what_makes_no_path_is_refused():
         path(objective(), A, B[:2])
     with pytest.raises(UsageError, match="unknown path 'spiral': choose one of line, arc"):
         path(objective(), A, B, kind="spiral")
+    with pytest.raises(UsageError, match="a path with no alphas"):
+        path(objective(), A, B, alphas=[])
     with pytest.raises(UsageError, match="1 points do not make a curve"):
         default_alphas(1)
 

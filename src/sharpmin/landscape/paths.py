@@ -162,7 +162,7 @@ def path(
         The losses and accuracies with the policy and batch size they were computed under.
 
     Raises:
-        UsageError: minimizers of different sizes, an unknown kind.
+        UsageError: minimizers of different sizes, an unknown kind, no alphas.
 
     Example:
         >>> import torch
@@ -178,6 +178,8 @@ def path(
     if objective.undecided:
         warnings.warn(UNDECIDED, stacklevel=2)
     alphas = default_alphas() if alphas is None else tuple(float(alpha) for alpha in alphas)
+    if not alphas:
+        raise UsageError("a path with no alphas: ask for at least 1")
 
     def tell(done: int, one: Measurement) -> None:
         note = f"alpha {alphas[done - 1]:+.3f}, loss {one.loss:.4f}"
@@ -195,7 +197,7 @@ def path(
         alphas=alphas,
         losses=tuple(m.loss for m in found),
         accuracies=tuple(m.accuracy for m in found),
-        examples=found[0].examples if found else 0,
+        examples=found[0].examples,
         batch_norm=objective.batch_norm,
         batch_size=objective.batch_size,
         precision=objective.precision,
