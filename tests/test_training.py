@@ -275,6 +275,17 @@ def test_settings_nobody_can_train_with(bad, says):
     assert same_bits(before.weights, dict(model.named_parameters()))
 
 
+def test_it_trains_where_the_model_is_or_on_a_device_by_name():
+    config = TrainConfig(batch_size=16, epochs=1)
+    with pytest.raises(UsageError, match="the model is on the meta device"):
+        train(network().to("meta"), toy().train, config)
+    with pytest.raises(UsageError, match="device 'abacus' cannot be used here"):
+        train(network(), toy().train, config, device="abacus")
+    model = network()
+    train(model, toy().train, config, device="auto")
+    assert next(model.parameters()).is_cuda == torch.cuda.is_available()
+
+
 def test_double_precision_models_stay_double():
     problem = softmax_regression()
     assert train(problem.model, problem.data, TrainConfig(batch_size=23, epochs=1)).weights["weight"].dtype == F64

@@ -23,6 +23,7 @@ from sharpmin.distributed.agreement import check_alike
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import DivergedError, UsageError
 from sharpmin.history import Epoch, State, ended
+from sharpmin.network import only_device
 from sharpmin.objective import Objective
 from sharpmin.optim.blocks import all_finite
 from sharpmin.optimizers import make, moments_of, named_copies, restore
@@ -33,6 +34,7 @@ from sharpmin.remedies.composition import gradient_of
 from sharpmin.remedies.conservative import Conservative, copied, pull_back, trained
 from sharpmin.remedies.ghost import check_norms
 from sharpmin.remedies.gradient import Gradient
+from sharpmin.runtime import resolve_device
 from sharpmin.train_config import TrainConfig, check
 
 ROWS = 1000  # inputs that tell whether the processes have the same data
@@ -46,7 +48,7 @@ def train(
     *,
     test: Examples | None = None,
     state: State | None = None,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     after_epoch: Callable[[State], None] | None = None,
     after_step: Callable[[int], object] | None = None,
     progress: Progress = silent,
@@ -55,7 +57,7 @@ def train(
 ) -> State:
     """Train a classifier from its present weights, or go on from a state, and return the final state.
 
-    The model ends with the trained weights, in training mode, on `device`; the caller's random state is left
+    The model ends with the trained weights, in training mode, on the device; the caller's random state is left
     as it was.
 
     Args:
@@ -65,7 +67,7 @@ def train(
         test: evaluated after each epoch where given, with BatchNorm's running statistics where it keeps some.
         state: of an earlier call with the same model, data and config; the result is then the same, bit for
             bit, as that of one uninterrupted call.
-        device: where to train.
+        device: where to train, "auto" for the GPU where there is one; by default where the model is.
         after_epoch: called with the state after each epoch, e.g. to save it.
         after_step: called with the number of steps done, after each, while the model holds its weights; what it takes
             is in the epoch's seconds.
@@ -78,7 +80,7 @@ def train(
 
     Raises:
         UsageError: a batch larger than the data, or a number below 1; a target below 0; a network with BatchNorm that
-            several processes cannot train together.
+            several processes cannot train together; a device that is not here.
         RunError: the processes have different weights or data; an optimizer that draws random numbers, say.
         DivergedError: the loss is not finite; `after_epoch` has seen the last good state.
 
@@ -93,7 +95,8 @@ def train(
 
     """
     check(config, examples=len(data), shape=data.inputs.shape[1:])
-    check_precision(config.precision, torch.device(device))
+    device = resolve_device(str(only_device(model) if device is None else device))
+    check_precision(config.precision, device)
     if config.ghost_batch_norm is not None:
         check_norms(model)
     check_targets(data.targets)
