@@ -95,6 +95,14 @@ def test_steps_are_counted_from_the_start_of_the_training_also_when_it_goes_on()
     assert counted == list(range(1, 9))
 
 
+def test_the_learning_rate_is_by_default_the_rules_own():
+    rates = [TrainConfig(optimizer=rule).settings()["learning_rate"] for rule in ("adam", "sgd", "adagrad")]
+    assert rates == [0.001, 0.01, 0.01]
+    assert TrainConfig(optimizer="sgd") == TrainConfig(optimizer="sgd", learning_rate=0.01)
+    with pytest.raises(UsageError, match=r"optimizer torch\.optim:NAdam: give its learning rate too"):
+        TrainConfig(optimizer="torch.optim:NAdam")
+
+
 def test_a_run_is_named_as_before_there_was_a_choice_of_optimizers():
     assert set(TrainConfig().settings()) == {
         *("batch_size", "epochs", "learning_rate", "seed", "precision", "until_converged", "patience")

@@ -76,6 +76,14 @@ def check_rule(rule: str) -> None:
         )
 
 
+def usual_rate(rule: str) -> float:
+    """The learning rate of a rule where none is given; a UsageError where there is no such rule, or none is usual."""
+    check_rule(rule)
+    if rule not in LEARNING_RATES:
+        raise UsageError(f"optimizer {rule}: give its learning rate too")
+    return LEARNING_RATES[rule]
+
+
 def named_copies(model: nn.Module) -> dict[str, Tensor]:
     """The weights and buffers by name, copied to the CPU in their plain layout."""
     return {name: plain_copy(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from sharpmin.arithmetic import Precision
 from sharpmin.errors import UsageError
-from sharpmin.optimizers import check_rule
+from sharpmin.optimizers import check_rule, usual_rate
 from sharpmin.remedies import SAM, Augmentation, Conservative, GhostBatchNorm, GrowingBatch, Robust, WarmUp
 from sharpmin.remedies.augmentation import check_images
 from sharpmin.remedies.growing import grown
@@ -32,7 +32,7 @@ class TrainConfig:
     Attributes:
         batch_size: examples per step.
         epochs: passes over the training set; with `until_converged`, the most it may take.
-        learning_rate: of the optimizer; its default is Adam's, see `LEARNING_RATES`.
+        learning_rate: of the optimizer; by default the rule's own, see `LEARNING_RATES`. A class by name has none.
         seed: of the shuffles, of dropout and of the augmentation.
         precision: arithmetic of the forward and backward pass, "tf32" on a GPU only; weights and moments are float32.
         until_converged: stop when the loss ceases to improve: see `has_converged`.
@@ -51,7 +51,7 @@ class TrainConfig:
 
     batch_size: int = 256
     epochs: int = 20
-    learning_rate: float = 1e-3
+    learning_rate: float = None  # type: ignore[assignment]  # a number from when it is made
     seed: int = 0
     precision: Precision = "float32"
     until_converged: bool = False
@@ -65,6 +65,10 @@ class TrainConfig:
     ghost_batch_norm: GhostBatchNorm | None = None
     warm_up: WarmUp | None = None
     growing_batch: GrowingBatch | None = None
+
+    def __post_init__(self) -> None:
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", usual_rate(self.optimizer))
 
     def settings(self) -> dict[str, Any]:
         """The fields that a run folder is named by, alike for a run begun before there were optimizers and remedies."""

@@ -75,7 +75,7 @@ def test_without_options_there_are_none():
         ("--remedy sam --rho 0", "rho 0: the distance uphill must be above 0"),
         ("--remedy growing-batch", "first batch 256: a growing batch starts below the batch size 32"),
         ("--remedy growing-batch warm-up --first-batch 8", "choose one of them"),
-        ("--optimizer torch.optim:NAdam", "--optimizer torch.optim:NAdam: give its --learning-rate too"),
+        ("--optimizer torch.optim:NAdam", "optimizer torch.optim:NAdam: give its learning rate too"),
         ("--optimizer torch.optim:Lion --learning-rate 1", "torch.optim has no function 'Lion'"),
         ("--optimizer lion --learning-rate 1", "unknown optimizer 'lion'"),
     ],

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from sharpmin.errors import UsageError
-
 if TYPE_CHECKING:
     from sharpmin.train_config import TrainConfig
 
@@ -76,7 +74,7 @@ def config(options: Options, *, batch_size: int, optimizer: str = "adam", **othe
     return TrainConfig(
         batch_size=batch_size,
         epochs=usual if options.epochs is None else options.epochs,
-        learning_rate=usual_rate(optimizer) if options.learning_rate is None else options.learning_rate,
+        learning_rate=options.learning_rate,  # type: ignore[arg-type]  # None for the rule's own
         seed=options.seed,
         precision=options.precision,
         until_converged=options.until_converged,
@@ -84,16 +82,6 @@ def config(options: Options, *, batch_size: int, optimizer: str = "adam", **othe
         optimizer=optimizer,
         **others,
     )
-
-
-def usual_rate(optimizer: str) -> float:
-    """The learning rate of an optimizer of ours where none is given."""
-    from sharpmin.optimizers import LEARNING_RATES, check_rule
-
-    check_rule(optimizer)
-    if optimizer not in LEARNING_RATES:
-        raise UsageError(f"--optimizer {optimizer}: give its --learning-rate too")
-    return LEARNING_RATES[optimizer]
 
 
 def load(options: Options, *, progress: Any) -> Any:
