@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sharpmin import runtime, subjects
 from sharpmin.cli.measuring import data_of_run
-from sharpmin.measures.sharpness import SearchedBox, corner, maximise
+from sharpmin.measures.searched_box import SearchedBox, corner, maximise
 from sharpmin.measures.subspace import RandomSubspace
 from sharpmin.objective import Objective
 from sharpmin.optim import lbfgsb
