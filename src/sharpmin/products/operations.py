@@ -3,7 +3,7 @@
 attention         the fused kernels cannot be differentiated twice.
 weight_norm       `torch._weight_norm` has no forward derivative, and what double-backward makes of it is not symmetric
                   (PyTorch 2.13): g v / |v| is written out.
-hardsigmoid       has neither a forward derivative of its backward pass nor one of second order: min(max(x + 3, 0), 6) / 6.
+hardsigmoid       its backward pass has no derivative: min(max(x + 3, 0), 6) / 6 is written out.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +57,7 @@ def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     return v * (g / v.square().sum(over, keepdim=True).sqrt())
 
 
-def hardsigmoid(x: Tensor, inplace: bool = False) -> Tensor:  # noqa: FBT001, FBT002  as PyTorch's own
+def hardsigmoid(x: Tensor, inplace: bool = False) -> Tensor:
     """Give min(max(x + 3, 0), 6) / 6."""
     y = (x + 3).clamp(0, 6) / 6
     return x.copy_(y) if inplace else y
