@@ -56,3 +56,16 @@ def test_the_method_asked_for_is_the_one_taken(task, tmp_path, recwarn):
         assert (row["method"] == method) == (method != "auto")
         values.append(row["eigenvalues"][0])
     assert values[1] == pytest.approx(values[0], rel=1e-2)
+
+
+def test_a_gradient_that_is_not_f_s_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stopped.py").write_text(
+        "import torch\n"
+        "def make():\n"
+        "    torch.manual_seed(0)\n"
+        "    x = torch.randn(8, 4)\n"
+        "    return torch.nn.Linear(4, 4), [x], lambda m, x: m(x).mul(m(x + 1).detach()).square().sum(1)\n"
+    )
+    with pytest.warns(UserWarning, match="the gradient is not that of the loss"):
+        assert run(["spectrum", "stopped.py:make", "--k", "1", *QUICK]) == 0

@@ -45,7 +45,7 @@ def compare(
     from sharpmin.runs import check_writable, write_json
 
     chosen = check(measures or list(comparison.MEASURES), comparison.MEASURES)
-    with measuring(source, checkpoints, options) as setting:
+    with measuring(source, checkpoints, options, by_gradients=True) as setting:
         subject = setting.subject
         if len(subject.points) < 2:
             raise UsageError("comparing takes two checkpoints or more")

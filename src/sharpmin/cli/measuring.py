@@ -70,11 +70,17 @@ class Setting:
 
 
 @contextmanager
-def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None) -> Iterator[Setting]:
-    """Tune the process, load the data and the points, and show progress meanwhile."""
+def measuring(
+    source: str, checkpoints: tuple[str, ...], options: Options | None, *, by_gradients: bool = False
+) -> Iterator[Setting]:
+    """Tune the process, load the data and the points, and show progress meanwhile.
+
+    Of somebody's task it warns of what is random in f, and of gradients that are not f's where they are to be taken.
+    """
     from sharpmin import subjects
     from sharpmin.cli.own_code import own_code
     from sharpmin.cli.together import settle
+    from sharpmin.consistency import is_not_its_gradient
     from sharpmin.console import progress
     from sharpmin.determinism import what_is_random
     from sharpmin.paper.inputs import MADE_UP
@@ -104,7 +110,9 @@ def measuring(source: str, checkpoints: tuple[str, ...], options: Options | None
             subject = subjects.of_run(Path(source), split, evaluation)
         else:
             subject = subjects.of_task(source, checkpoints, evaluation, runs=options.out / "runs")
-            warn(what_is_random(subject.at(next(iter(subject.points)))))
+            f = subject.at(next(iter(subject.points)))
+            warn(what_is_random(f))
+            warn(is_not_its_gradient(f) if by_gradients else None)
         yield Setting(subject, place.environment, report)
 
 

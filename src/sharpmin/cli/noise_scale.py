@@ -49,7 +49,7 @@ def noise_scale(
     from sharpmin.runs import check_writable
 
     rows = []
-    with measuring(source, checkpoints, options) as setting:
+    with measuring(source, checkpoints, options, by_gradients=True) as setting:
         check_writable(setting.subject.run.folder)
         for point in setting.subject.points:
             objective = setting.subject.around(point)

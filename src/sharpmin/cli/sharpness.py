@@ -76,7 +76,7 @@ def sharpness(
         }
         for width, begin in product(epsilon or (1e-3, 5e-4), start or ("corner",))
     ]
-    with measuring(source, checkpoints, options) as setting:
+    with measuring(source, checkpoints, options, by_gradients=True) as setting:
         rows = list(measured(setting, plan))
         apart = differences(setting.subject, rows, iterations)
     if not compare:

@@ -66,7 +66,7 @@ def spectrum(
     from sharpmin.runs import check_writable
 
     rows, asked = [], {"which": which, "tol": tol, "max_products": max_products}
-    with measuring(source, checkpoints, options) as setting:
+    with measuring(source, checkpoints, options, by_gradients=True) as setting:
         check_writable(setting.subject.run.folder)
         if density:
             check_writable((options or Options()).out / "Figures")
