@@ -336,7 +336,21 @@ def test_batchnorm_gets_the_batches_of_f_or_eighths_of_the_examples(most, size):
     f.batch_size = most or f.batch_size
     result = noise_scale(f)
     assert (result.batch_size, result.batches) == (size, 20 // size)
-    assert result.message.startswith("BatchNorm uses the statistics of each batch")
+    assert result.message.startswith("what an example adds to f depends on the others of its batch")
+
+
+def contrastive(model, batch):
+    """InfoNCE: each example is to be told from the others of its batch."""
+    z = model(batch[0])
+    return nn.functional.cross_entropy(z @ (z + 0.1).T, torch.arange(len(z)), reduction="none")
+
+
+def test_a_loss_that_ties_examples_together_gets_the_batches_of_f():
+    f = Objective(nn.Linear(4, 3).double(), examples(120, 4), loss=contrastive, batch_size=30)
+    result = noise_scale(f)
+    assert (result.batch_size, result.batches, result.estimator) == (30, 4, "batches")
+    assert result.message.startswith("what an example adds to f depends on the others of its batch")
+    assert noise_scale(f, batch_size=10).batches == 12
 
 
 def own_batches(count=5):

@@ -36,8 +36,8 @@ def noise_scale(
     estimator
         One gradient for every example, or for every batch.
     noise_batch
-        Examples per batch of the estimator; by default a hundredth of them, or where BatchNorm uses the statistics of
-        the batch --evaluation-batch, or an eighth where that gives fewer than 3.
+        Examples per batch of the estimator; by default a hundredth of them, or where BatchNorm's statistics or the loss
+        tie the examples of a batch together --evaluation-batch, or an eighth where that gives fewer than 3.
     max_batches
         Use at most so many batches (or examples).
     seed
@@ -46,6 +46,7 @@ def noise_scale(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import measures
+    from sharpmin.measures.noise_scale import MESSAGES
     from sharpmin.runs import check_writable
 
     rows = []
@@ -67,7 +68,7 @@ def noise_scale(
             setting.subject.run.add_line("noise-scale.jsonl", row(point, result, setting.environment))
     show(table(rows))
     for point, result in rows:
-        if result.status != "measured" or result.batch_norm == "batch":
+        if result.message != MESSAGES["measured"]:
             print(f"{point}: {result.message}")
 
 

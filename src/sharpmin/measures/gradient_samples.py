@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
+from sharpmin.arithmetic import eps
 from sharpmin.batching import Pair, Shuffled
 from sharpmin.batchnorm import mixes
 from sharpmin.objective import Objective
@@ -24,7 +25,9 @@ from sharpmin.objective import Objective
 Unit = Literal["batches", "examples"]
 
 BATCHES = 100  # by default a pass is cut into so many batches or more: their variance is then good to 14 % or better
-MIXED = 8  # likewise where BatchNorm mixes examples, and the size belongs to f: no more than a variance needs
+MIXED = 8  # likewise where examples are coupled, and the size belongs to f: no more than a variance needs
+FEW = 64  # examples that show whether they are
+SAME = 1e-4  # relative, of two losses of the same examples
 FEWEST = 3  # batches: one is left out, and two make a variance
 CHEAP = 2**28  # numbers in all per-example gradients together, up to which "auto" takes them
 CHUNK = 2**25  # numbers in the per-example gradients held at a time
@@ -50,6 +53,7 @@ class Sample:
         share: of all examples, where these are a part; else 1.
         max_batches: to be read of an iterable.
         vectorised: whether per-example gradients are taken many at a time.
+        coupled: whether what an example adds depends on the others of its batch.
 
     """
 
@@ -59,13 +63,14 @@ class Sample:
     share: float = 1.0
     max_batches: int | None = None
     vectorised: bool = False
+    coupled: bool = False
 
     def batches(self) -> Iterator[Rows]:
-        """The gradients of the batches; where BatchNorm mixes examples, only of those as large as the first."""
-        size, mixed = None, mixes(self.objective.model, self.objective.batch_norm)
+        """The gradients of the batches; where examples are coupled, only of those as large as the first."""
+        size = None
         for found, gradient in islice(self.objective.gradients(self.theta), self.max_batches):
             size = size or found.examples
-            if found.examples and (found.examples == size or not mixed):
+            if found.examples and (found.examples == size or not self.coupled):
                 yield Rows([found.total.item()], [found.examples], gradient[None])
 
     def units(self) -> Iterator[Rows]:
@@ -92,8 +97,8 @@ def draw(
         theta: where the gradients are taken, [n].
         unit: "batches", "examples", or "auto": "examples" where nothing else is asked for, `vmap` can take them, and
             all of them together are at most `CHEAP` numbers.
-        batch_size: of the batches; by default a hundredth of the examples, at most the objective's; where BatchNorm
-            mixes examples the objective's, or an eighth of the examples where the objective's gives fewer than 3.
+        batch_size: of the batches; by default a hundredth of the examples, at most the objective's; where examples are
+            coupled the objective's, or an eighth of the examples where the objective's gives fewer than 3.
         max_batches: to take, or examples; by default all.
         seed: of the order.
 
@@ -102,24 +107,35 @@ def draw(
 
     """
     if not isinstance(objective.data, Pair):
-        return Sample(objective, theta, "batches", max_batches=max_batches)
-    total, mixed = len(objective.data.inputs), mixes(objective.model, objective.batch_norm)
+        own = mixes(objective.model, objective.batch_norm)
+        return Sample(objective, theta, "batches", max_batches=max_batches, coupled=own)
+    total, coupled = len(objective.data.inputs), couples(objective, theta)
     if unit == "auto":
         free = batch_size is None and max_batches is None and total * len(theta) <= CHEAP
-        unit = "examples" if free and not mixed and vectorises(objective, theta) else "batches"
-    size = 1 if unit == "examples" else batch_size or default_size(objective, total)
-    count = total // size * size if mixed else total
+        unit = "examples" if free and not coupled and vectorises(objective, theta) else "batches"
+    size = 1 if unit == "examples" else batch_size or default_size(objective, total, coupled=coupled)
+    count = total // size * size if coupled else total
     count = min(count, size * (max_batches or count))
     vectorised = unit == "examples" and vectorises(objective, theta)
     at_once = objective.batch_size or total if vectorised else size
     chosen = objective.over(Shuffled(objective.data, count, seed=seed), batch_size=at_once)
-    return Sample(chosen, theta, unit, share=count / total, vectorised=vectorised)
+    return Sample(chosen, theta, unit, share=count / total, vectorised=vectorised, coupled=coupled)
 
 
-def default_size(objective: Objective, total: int) -> int:
+def couples(objective: Objective, theta: Tensor) -> bool:
+    """Whether what an example adds to f depends on the others of its batch: by BatchNorm, or a contrastive loss."""
+    if mixes(objective.model, objective.batch_norm):
+        return True
+    few = Shuffled(objective.data, FEW, seed=0)
+    sizes = (len(few.inputs), max(1, len(few.inputs) // 2))
+    together, apart = (objective.over(few, batch_size=size).value(theta) for size in sizes)
+    return abs(together - apart) > max(SAME, 4 * eps(theta.dtype, objective.precision)) * abs(together)
+
+
+def default_size(objective: Objective, total: int, *, coupled: bool) -> int:
     """Examples per batch where none were asked for."""
     most = objective.batch_size or total
-    if mixes(objective.model, objective.batch_norm):
+    if coupled:
         return most if total // most >= FEWEST else max(2, total // MIXED)
     return max(1, min(most, total // BATCHES))
 

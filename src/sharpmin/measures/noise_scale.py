@@ -46,7 +46,10 @@ MESSAGES = {
     "no_gradient": "every gradient is exactly 0, and 0 / 0 is no noise scale",
     "non_finite": "f or its gradient is not finite at theta",
 }
-AT_THIS_SIZE = "BatchNorm uses the statistics of each batch, so this holds for batches of this size; "
+AT_THIS_SIZE = (
+    "what an example adds to f depends on the others of its batch (BatchNorm's statistics, a contrastive loss), so "
+    "this holds for batches of this size; "
+)
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,9 @@ def noise_scale(
     - It belongs to one theta, and grows during training, as |G| shrinks.
     - The theory asks for B_noise = tr(H Sigma) / (G . H G), which is B_simple where the Hessian H is a multiple of 1.
     - The theory is that of plain SGD at its best learning rate; momentum and Adam are not in it.
-    - Where BatchNorm uses the statistics of the batch, an example has no gradient of its own. G and Sigma are then
-      the mean and b times the covariance of the gradients of batches of b examples, of this b only.
+    - Where BatchNorm uses the statistics of the batch, or the loss ties examples together (contrastive losses), an
+      example has no gradient of its own. G and Sigma are then the mean and b times the covariance of the gradients of
+      batches of b examples, of this b only.
 
     Args:
         objective: f. Its tensors are read in random order. The batches of an iterable are taken as they come and must
@@ -145,8 +149,8 @@ def noise_scale(
         estimator: "examples" takes a gradient for every example, "batches" for every batch; "auto" takes "examples"
             for tensors, where these gradients exist, can be taken many at a time and are at most 2^28 numbers.
         batch_size: of "batches", for tensors; by default a hundredth of the examples, at most the objective's; where
-            BatchNorm uses the statistics of the batch the objective's, or an eighth of the examples where that gives
-            fewer than 3. With one given, "auto" takes "batches".
+            examples are tied together the objective's, or an eighth of the examples where that gives fewer than 3.
+            With one given, "auto" takes "batches".
         max_batches: use at most so many (of "examples", so many examples); by default all. With one given, "auto"
             takes "batches".
         seed: of the random order.
@@ -197,7 +201,7 @@ def noise_scale(
         batch_size=int(spread.sizes.max()),
         shuffled=isinstance(objective.data, Pair),
         status=found.status,
-        message=AT_THIS_SIZE * mixes(objective.model, objective.batch_norm) + MESSAGES[found.status],
+        message=AT_THIS_SIZE * sample.coupled + MESSAGES[found.status],
         seconds=time.perf_counter() - began,
         seed=seed,
         batch_norm=objective.batch_norm,
