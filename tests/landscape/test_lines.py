@@ -5,11 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from cases import examples
 from landscape.quadratics import objective, tilted, value
-from sharpmin import Objective
 from sharpmin.errors import UsageError
 from sharpmin.landscape import grown_alphas, lines, random_directions
 from sharpmin.landscape.points import TOGETHER
@@ -80,12 +77,6 @@ def test_a_range_where_the_loss_has_grown_along_the_first_line():
     inside = [value(f.theta.numpy() + s * alphas[0] / 1.13 * direction.numpy()) for s in (1, -1)]
     assert min(inside) <= 3 * start
     assert (found.factor, len(found.alphas)) == (3, 9)
-
-
-def test_batchnorm_without_a_chosen_policy_warns():
-    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
-    with pytest.warns(UserWarning, match="no policy was chosen"):
-        lines(Objective(model, examples(9, 4, dtype=torch.float32)), draws=1, alphas=[0])
 
 
 def test_what_makes_no_lines_is_refused():

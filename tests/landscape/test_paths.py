@@ -110,13 +110,3 @@ def test_running_statistics_are_interpolated_and_the_ends_are_the_ends_own():
     model.load_state_dict(mixed)
     middle = Objective(model, data, batch_norm="running")
     assert found.losses[1] == pytest.approx(middle.value(middle.theta), rel=1e-12)
-
-
-def test_a_path_of_a_batchnorm_model_without_a_chosen_policy_warns():
-    a, data = normed(1), examples(9, 4)
-    f = Objective(a, data)
-    with pytest.warns(UserWarning, match=r'"recalibrate" estimates them'):
-        path(f, f.theta, f.theta, alphas=[0])
-    for chosen in ("running", "batch", "recalibrate"):
-        f = Objective(a, data, batch_norm=chosen)
-        assert path(f, f.theta, f.theta, alphas=[0]).batch_norm == chosen

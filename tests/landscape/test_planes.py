@@ -185,15 +185,6 @@ def test_running_statistics_between_three_checkpoints_are_those_of_a_path_betwee
     assert between(buffers[0], buffers[1], 0.5, kind="line")["1.running_mean"].shape == (5,)
 
 
-def test_batchnorm_without_a_chosen_policy_warns():
-    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
-    data = examples(9, 4, dtype=torch.float32)
-    with pytest.warns(UserWarning, match='"recalibrate" estimates them at every point'):
-        random_plane(Objective(model, data), grid=Grid((0.0,), (0.0,)))
-    for chosen in ("running", "batch", "recalibrate"):
-        assert random_plane(Objective(model, data, batch_norm=chosen), grid=Grid((0.0,), (0.0,))).batch_norm == chosen
-
-
 def test_what_makes_no_plane_is_refused():
     f = objective()
     for u, v, said in (

@@ -5,7 +5,6 @@
 One random line of a million dimensions says little about the others; several show how little, or how much.
 """
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +19,8 @@ from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation, random_directions
 from sharpmin.landscape.grids import POINTS, even, followed, half_width, times
 from sharpmin.landscape.points import After, measured, nothing
-from sharpmin.landscape.surface import UNDECIDED, Rows, in_rows
+from sharpmin.landscape.surface import Rows, in_rows
+from sharpmin.landscape.undecided import warn_undecided
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
 from sharpmin.optim.blocks import norm
@@ -124,8 +124,7 @@ def lines(
         (True, True)
 
     """
-    if objective.undecided:
-        warnings.warn(UNDECIDED, stacklevel=2)
+    warn_undecided(objective)
     alphas = even(1.0, POINTS) if alphas is None else tuple(float(alpha) for alpha in alphas)
     if draws < 1 or not alphas:
         raise UsageError(f"{draws} draws with {len(alphas)} alphas: ask for at least 1 of each")

@@ -11,7 +11,6 @@ does: on a line between independent minimizers it shows barriers that the weight
 """
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -23,6 +22,7 @@ from sharpmin.batchnorm import Policy
 from sharpmin.combination import Combination
 from sharpmin.errors import UsageError
 from sharpmin.landscape.points import measured
+from sharpmin.landscape.undecided import warn_undecided
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
 from sharpmin.progress import Progress, silent
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Kind = Literal["line", "arc"]
-UNDECIDED = (
-    'this model has BatchNorm with running statistics and no policy was chosen, so "running" is used. '
-    '"running" interpolates the stored statistics, which fit the two ends only; "recalibrate" estimates them at every '
-    'point from the data (one more pass each); "batch" normalises with the evaluation batch. Choose one with batch_norm'
-)
 
 
 @dataclass(frozen=True)
@@ -175,8 +170,7 @@ def path(
     Source: Keskar et al. 2017, Figures 3 and 7.
 
     """
-    if objective.undecided:
-        warnings.warn(UNDECIDED, stacklevel=2)
+    warn_undecided(objective)
     alphas = default_alphas() if alphas is None else tuple(float(alpha) for alpha in alphas)
     if not alphas:
         raise UsageError("a path with no alphas: ask for at least 1")

@@ -7,7 +7,6 @@ does without them. "running" keeps those of the model everywhere, or between thr
 weights are mixed (`sharpmin.landscape.mixing`).
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -19,6 +18,7 @@ from sharpmin.landscape.directions import Normalisation
 from sharpmin.landscape.frames import Frame, Kind, Mark
 from sharpmin.landscape.grids import BuffersAt, Grid, around, even
 from sharpmin.landscape.points import After, measured, nothing
+from sharpmin.landscape.undecided import warn_undecided
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
 from sharpmin.optim.blocks import inner, norm
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PARALLEL = 1 - 1e-6  # |cosine| from which on two directions make a line
-UNDECIDED = (
-    'this model has BatchNorm with running statistics and no policy was chosen, so "running" is used. '
-    '"running" normalises with stored statistics, which fit the checkpoints that they come from and no other point; '
-    '"recalibrate" estimates them at every point from the data (one more pass each); "batch" normalises with the '
-    "evaluation batch. Choose one with batch_norm"
-)
 Rows = tuple[tuple[float, ...], ...]
 
 
@@ -113,8 +107,7 @@ def surface(
         UsageError: directions that are 0 or parallel; an empty grid.
 
     """
-    if objective.undecided:
-        warnings.warn(UNDECIDED, stacklevel=3)
+    warn_undecided(objective)
     lengths, cosine = shape(frame)
     grid = default_grid(frame) if grid is None else checked(grid)
     places = [(alpha, beta) for beta in grid.betas for alpha in grid.alphas]
