@@ -81,14 +81,14 @@ def test_a_minimizer_of_the_run_is_not_replaced(finished_run, capsys):
     [
         (["a.pt", "-o", "x.safetensors"], "this takes two ends: give two checkpoints, not 1"),
         (["a.pt", "b.pt", "-o", "x.pt"], "x.pt is not a .safetensors file"),
-        (["a.safetensors", "b.pt", "-o", "./a.safetensors"], "a.safetensors is one of the two checkpoints"),
+        (["a.safetensors", "b.pt", "-o", "./a.safetensors"], "a.safetensors is read by this very command"),
         (["a.pt", "b.pt", "-o", "x.safetensors", "--only", "3.*"], "leave --only out"),
         (["hub", "b.pt", "-o", "hub/model.safetensors"], "hub/model.safetensors is there already and belongs to hub"),
         (["two.safetensors:ema", "b.pt", "-o", "two.safetensors"], "two.safetensors is read by this very command"),
     ],
 )
 def test_bad_input(arguments, says, task, tmp_path, capsys):
-    for name in ("hub/model.safetensors", "two.safetensors"):
+    for name in ("hub/model.safetensors", "two.safetensors", "a.safetensors"):
         write(tmp_path / name, b"")
     assert run(["align", task, *arguments, *QUICK]) == 2
     assert says in capsys.readouterr().err

@@ -54,8 +54,6 @@ def align(
 
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} is not a .safetensors file: the permuted checkpoint is written as one")
-    if any(Path(place).resolve() == output.resolve() for place in checkpoints):
-        raise UsageError(f"{output} is one of the two checkpoints: choose another name")
     check_output(output, [Path(source), *(parse_place(place)[0] for place in checkpoints)])
     check_writable(output.parent)
     with measuring(source, checkpoints, options) as setting:
