@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sharpmin.arithmetic import Precision
 from sharpmin.batching import Data
@@ -211,26 +211,3 @@ def fingerprint_of(place: str) -> str:
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()[:16]
-
-
-@dataclass(frozen=True, eq=False)
-class End:
-    """A point of a subject, taken out of the model.
-
-    Attributes:
-        theta: its weights, [n].
-        buffers: copies of its buffers.
-        held: copies of its weights outside theta.
-
-    """
-
-    theta: Tensor
-    buffers: dict[str, Tensor]
-    held: dict[str, Tensor]
-
-
-def end(subject: Subject, point: str) -> End:
-    """Copy a point out of the model."""
-    objective = subject.at(point)
-    outside = {n: p.detach().clone() for n, p in subject.model.named_parameters() if n not in objective.layout.names}
-    return End(objective.theta, {name: t.clone() for name, t in subject.model.named_buffers()}, outside)

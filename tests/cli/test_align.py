@@ -79,7 +79,7 @@ def test_a_minimizer_of_the_run_is_not_replaced(finished_run, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["a.pt", "-o", "x.safetensors"], "this takes two ends: give two checkpoints, not 1"),
+        (["a.pt", "-o", "x.safetensors"], "this takes two ends and got a: give two checkpoints"),
         (["a.pt", "b.pt", "-o", "x.pt"], "x.pt is not a .safetensors file"),
         (["a.safetensors", "b.pt", "-o", "./a.safetensors"], "a.safetensors is read by this very command"),
         (["a.pt", "b.pt", "-o", "x.safetensors", "--only", "3.*"], "leave --only out"),

@@ -78,7 +78,7 @@ def test_a_run_folder_has_two_ends_and_test_data(finished_run, tmp_path, capsys)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["a.pt", *BATCH], "this takes two ends: give two checkpoints, not 1"),
+        (["a.pt", *BATCH], "this takes two ends and got a: give two checkpoints"),
         (["a.pt", "b.pt"], 'choose the policy "recalibrate"'),
         (["a.pt", "b.pt", *BATCH, "--epochs", "0"], "epochs is 0"),
         (["a.pt", "b.pt", *BATCH, "--points", "1"], "1 points do not make a curve"),

@@ -71,10 +71,10 @@ def test_a_difference_outside_theta_is_a_warning(task, recwarn):
     assert any("differ outside theta" in str(warning.message) for warning in recwarn)
 
 
-@pytest.mark.parametrize("checkpoints", [[], ["a.pt"]])
-def test_one_checkpoint_makes_no_path(checkpoints, task, capsys):
+@pytest.mark.parametrize(("checkpoints", "got"), [([], "weights"), (["a.pt"], "a")])
+def test_one_checkpoint_makes_no_path(checkpoints, got, task, capsys):
     assert run(["path", task, *checkpoints, *QUICK]) == 2
-    assert "a path has two ends" in capsys.readouterr().err
+    assert f"this takes two ends and got {got}: give two checkpoints" in capsys.readouterr().err
 
 
 def test_a_run_folder_has_two_ends_and_test_data(finished_run, tmp_path, capsys):

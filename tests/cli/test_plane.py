@@ -10,8 +10,9 @@ import torch
 
 from forked import exit_code, start
 from sharpmin.cli import run
+from sharpmin.ends import end
 from sharpmin.landscape import frame_through
-from sharpmin.subjects import Evaluation, end, of_task
+from sharpmin.subjects import Evaluation, of_task
 
 QUICK = ["--threads", "1", "--quiet"]
 SMALL = ["--points", "3", "2", *QUICK]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, Setting, labelled, measuring, show, warn
+from sharpmin.cli.measuring import Options, Setting, labelled, measuring, show
 from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
     from sharpmin.alignment import Alignment
     from sharpmin.landscape import Barrier
-    from sharpmin.subjects import End, Subject
+    from sharpmin.subjects import Subject
 
 ROWS = "align.jsonl"
 
@@ -50,6 +50,7 @@ def align(
     """
     from sharpmin.batchnorm import norms
     from sharpmin.checkpoints import parse_place
+    from sharpmin.ends import aligned, pair
     from sharpmin.runs import Run, check_output, check_writable
 
     if output.suffix != ".safetensors":
@@ -73,51 +74,15 @@ def align(
     print(f"Saved as {output}")
 
 
-def pair(subject: "Subject") -> "Subject":
-    """The subject, if it has two points."""
-    if len(subject.points) != 2:
-        raise UsageError(f"this takes two ends: give two checkpoints, not {len(subject.points)}")
-    return subject
-
-
-def aligned(subject: "Subject", *, seed: int, progress: Any) -> "tuple[Subject, Alignment]":
-    """The subject with its second point permuted to match the first."""
-    from sharpmin.alignment import align
-    from sharpmin.network import unwrapped
-
-    if subject.evaluation.only is not None:
-        raise UsageError("alignment permutes whole layers with all that belongs to them: leave --only out")
-    states, model = {}, unwrapped(subject.model)
-    for point, load in subject.points.items():
-        load(subject.model)
-        states[point] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    (first, a), (second, b) = states.items()
-    found = align(model, a, b, objective=subject.objective(subject.data), seed=seed, progress=progress)
-    points = {first: subject.points[first], second: lambda _: model.load_state_dict(found.state)}
-    return replace(subject, points=points), found
-
-
-def ends(subject: "Subject") -> "tuple[End, End]":
-    """The two points, taken out of the model, which is left at the first."""
-    import torch
-
-    from sharpmin.subjects import end
-
-    first, second = subject.points
-    b, a = end(subject, second), end(subject, first)
-    if any(not torch.equal(tensor, b.held[name]) for name, tensor in a.held.items()):
-        warn(f"the two differ outside theta as well, in weights frozen or left out; there it stays at {first}")
-    return a, b
-
-
 def barriers(
     setting: Setting, subject: "Subject", policies: Any, *, points: int, label: str
 ) -> "Iterator[tuple[tuple[str, str], Barrier]]":
     """The barrier on the straight line, on each set and under each policy."""
+    from sharpmin.ends import ends
     from sharpmin.landscape import barrier
     from sharpmin.landscape.barrier import unit_grid
 
-    a, b = ends(subject)
+    a, b = ends(subject, list(subject.points))
     for part, data in (("data", subject.data), ("test data", subject.test)):
         for policy in policies if data is not None else ():
             f = replace(subject, evaluation=replace(subject.evaluation, batch_norm=policy)).objective(data)  # type: ignore[arg-type]

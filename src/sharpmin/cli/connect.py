@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from sharpmin.cli.align import aligned, ends, pair
 from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring, show
 
@@ -72,6 +71,7 @@ def connect(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import landscape, plots
+    from sharpmin.ends import aligned, ends, pair
     from sharpmin.landscape.barrier import unit_grid
     from sharpmin.runs import check_writable, write_json
 
@@ -90,7 +90,7 @@ def connect(
         subject, matched = pair(setting.subject), None
         if align:
             subject, matched = aligned(subject, seed=seed, progress=setting.progress)
-        a, b = (end.theta for end in ends(subject))
+        a, b = (end.theta for end in ends(subject, list(subject.points)))
         name, state = trained(setting, subject, a, b, config)
         train, test = evaluated(setting, subject, a, b, state, config, points=points)
     first, second = subject.points

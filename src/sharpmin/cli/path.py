@@ -9,7 +9,6 @@ from cyclopts import Parameter
 
 from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring
-from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
     from sharpmin import landscape
@@ -44,15 +43,14 @@ def path(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import plots
+    from sharpmin.ends import pair
     from sharpmin.landscape.paths import default_alphas
     from sharpmin.runs import check_writable, write_json
 
     check_writable((options or Options()).out / "Figures")
     alphas = default_alphas(points) if alpha is None else tuple(sorted(alpha))
     with measuring(source, checkpoints, options) as setting:
-        names = list(setting.subject.points)
-        if len(names) != 2:
-            raise UsageError(f"a path has two ends: give two checkpoints, not {len(checkpoints)}")
+        names = list(pair(setting.subject).points)
         train, test = curves(setting, alphas, kind)
     named = figure_name(setting.subject, f"{Path(names[0]).stem} to {Path(names[1]).stem}")
     stem = (options or Options()).out / "Figures" / named
@@ -70,17 +68,11 @@ def curves(
     setting: Setting, alphas: tuple[float, ...], kind: Literal["line", "arc"]
 ) -> "tuple[landscape.Path, landscape.Path | None]":
     """The path on the data, and on the test data where there are any."""
-    import torch
-
     from sharpmin import landscape
-    from sharpmin.cli.measuring import warn
-    from sharpmin.subjects import end
+    from sharpmin.ends import ends
 
     subject = setting.subject
-    first, second = subject.points
-    b, a = end(subject, second), end(subject, first)  # in this order: the model is left at a
-    if any(not torch.equal(tensor, b.held[name]) for name, tensor in a.held.items()):
-        warn(f"the two differ outside theta as well, in weights frozen or left out; there it stays at {first}")
+    a, b = ends(subject, list(subject.points))
 
     def along(data: Any, label: str) -> "landscape.Path":
         report = labelled(setting.progress, label)

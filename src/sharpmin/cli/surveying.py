@@ -15,7 +15,8 @@ from typing import Any, Literal
 import torch
 
 from sharpmin import landscape
-from sharpmin.cli.measuring import Setting, labelled, warn
+from sharpmin.cli.measuring import Setting, labelled
+from sharpmin.ends import ends
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation
 from sharpmin.landscape.grids import BuffersAt, between
@@ -23,7 +24,7 @@ from sharpmin.landscape.points import After
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
 from sharpmin.runs import Run, readable
-from sharpmin.subjects import End, Subject, end
+from sharpmin.subjects import Subject
 
 
 @dataclass(frozen=True)
@@ -161,19 +162,11 @@ def framed(subject: Subject, asked: Asked) -> tuple[landscape.Frame, BuffersAt |
         how: dict[str, Any] = {"normalisation": asked.normalisation, "seed": asked.seed}
         return landscape.random_frame(objective, objective.theta, **how, name=name), None
     if asked.kind == "trajectory":
-        ends = [end(subject, name) for name in asked.points]
-        check_held(ends, centre=asked.points[-1])
-        return landscape.trajectory_frame([one.theta for one in ends], names=asked.points), None
-    ends = [end(subject, name) for name in reversed(asked.points)][::-1]
-    check_held(ends, centre=asked.points[0])
-    frame = landscape.frame_through([one.theta for one in ends], names=asked.points)
-    return frame, landscape.mixing(frame, [one.buffers for one in ends])
-
-
-def check_held(ends: Sequence[End], *, centre: str) -> None:
-    """Warn where the checkpoints differ in what is not in theta."""
-    if any(not torch.equal(tensor, one.held[name]) for one in ends for name, tensor in ends[0].held.items()):
-        warn(f"they differ outside theta as well, in weights frozen or left out; there the plane stays at {centre}")
+        taken = ends(subject, asked.points[::-1])[::-1]  # the last one is the centre
+        return landscape.trajectory_frame([one.theta for one in taken], names=asked.points), None
+    taken = ends(subject, asked.points)
+    frame = landscape.frame_through([one.theta for one in taken], names=asked.points)
+    return frame, landscape.mixing(frame, [one.buffers for one in taken])
 
 
 def lined(setting: Setting, asked: Asked) -> Survey:
