@@ -22,7 +22,7 @@ from sharpmin.cli.figures import drawn
 from sharpmin.cli.reproducing import Reproduction
 from sharpmin.measures import sharpness
 from sharpmin.paper import batch_sizes, figures, inputs, parametric, sharpness_along, warm_start
-from sharpmin.runs import Run
+from sharpmin.runs import Run, write_json
 from sharpmin.sweep import plan
 from sharpmin.train_config import TrainConfig
 from sharpmin.training import train
@@ -296,7 +296,7 @@ def test_a_number_that_is_none_survives_and_is_drawn(tmp_path, made):
     found = numbers(made, "batch-sizes")
     first, *others = found.rows
     broken = replace(found, rows=(replace(first, sharpness=float("inf"), test_accuracy=None), *others))
-    figures.save(broken, tmp_path / "broken.json")
+    write_json(tmp_path / "broken.json", figures.as_json(broken))
     assert figures.load(tmp_path / "broken.json") == broken
     assert drawn(broken).axes
 

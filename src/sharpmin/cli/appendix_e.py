@@ -5,10 +5,10 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import show
 from sharpmin.cli.remedies import Name
 from sharpmin.cli.reproducing import RECIPE, Reproduction, carried_out, command, extent
+from sharpmin.cli.saving import keep_earlier
 
 OWN = Group("Of this table", sort_key=0)
 

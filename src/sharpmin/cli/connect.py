@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring, show
+from sharpmin.cli.saving import save
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,7 @@ def connect(
     from sharpmin import landscape, plots
     from sharpmin.ends import aligned, ends, pair
     from sharpmin.landscape.barrier import unit_grid
-    from sharpmin.runs import check_writable, write_json
+    from sharpmin.runs import check_writable
 
     check_writable((options or Options()).out / "Figures")
     config = landscape.CurveConfig(
@@ -105,13 +105,10 @@ def connect(
         "test": None if test is None else numbers(test),
         "environment": setting.environment,
     }
-    keep_earlier(stem, kept)
-    write_json(stem.with_suffix(".json"), kept)
     title = f"{subject.name}{', aligned' if align else ''}, {train.examples} examples, BatchNorm: {train.batch_norm}"
-    figure = plots.curve(train, test, title=title, ends=(first, second))
-    plots.save(figure, stem.with_suffix(".pdf"), stem.with_suffix(".png"))
     show(table(train, test))
-    print(f"Plot saved as {stem}.pdf, .png and .json; the curve as {subject.run.folder / name}.safetensors")
+    save(stem, lambda: plots.curve(train, test, title=title, ends=(first, second)), kept)
+    print(f"The curve is kept as {kept['curve']}")
 
 
 def trained(

@@ -3,14 +3,13 @@
 Figures/NETWORK-VERB.pdf, .png and .json; the runs lie in runs/. An interrupted one goes on with the same command.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.reproducing import RECIPE, Reproduction, carried_out, command, extent
+from sharpmin.cli.saving import save
 from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -182,14 +181,10 @@ def check_every(every: int) -> None:
 
 def finish(numbers: "Numbers", out: Path) -> None:
     """Save the figure and its numbers, and say what it was scaled down by."""
-    from sharpmin import plots
     from sharpmin.paper import figures
 
     stem = out / "Figures" / f"{numbers.provenance.network}-{figures.name_of(numbers)}"
-    keep_earlier(stem, {"figure": figures.name_of(numbers), **asdict(numbers)})
-    figures.save(numbers, stem.with_name(f"{stem.name}.json"))
-    plots.save(drawn(numbers), *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
-    print(f"Plot saved as {stem}.pdf, .png and .json")
+    save(stem, lambda: drawn(numbers), figures.as_json(numbers))
     if numbers.provenance.scaled:
         print(numbers.provenance.scaled)
 

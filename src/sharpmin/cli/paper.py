@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from sharpmin.cli.appendix_e import remedies
 from sharpmin.cli.figures import batch_sizes, sharpness_along, warm_start
 from sharpmin.cli.measuring import show
+from sharpmin.cli.saving import save
 from sharpmin.cli.whole import everything
 from sharpmin.errors import UsageError
 
@@ -87,10 +88,9 @@ def training_curves(run: Path, /, *, out: Path = Path()) -> None:
     settings = settings_of(run, needed=TRAINED)
     states = {regime: Run(run).load_state(name) for regime, name in REGIMES.items()}
     histories = {regime: state.history for regime, state in states.items() if state is not None}
-    figure = plots.training_curves(histories, title=f"{settings['network']} on {titled(settings['data'])}")
+    title = f"{settings['network']} on {titled(settings['data'])}"
     stem = out / "Figures" / f"{run.name}-training"
-    plots.save(figure, *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
-    print(f"Plot saved as {stem}.pdf and .png")
+    save(stem, lambda: plots.training_curves(histories, title=title))
 
 
 @paper_app.command

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring
+from sharpmin.cli.saving import save
 
 if TYPE_CHECKING:
     from sharpmin import landscape
@@ -45,7 +45,7 @@ def path(
     from sharpmin import plots
     from sharpmin.ends import pair
     from sharpmin.landscape.paths import default_alphas
-    from sharpmin.runs import check_writable, write_json
+    from sharpmin.runs import check_writable
 
     check_writable((options or Options()).out / "Figures")
     alphas = default_alphas(points) if alpha is None else tuple(sorted(alpha))
@@ -56,12 +56,9 @@ def path(
     stem = (options or Options()).out / "Figures" / named
     numbers: dict[str, Any] = {"task": setting.subject.name, "ends": names, "environment": setting.environment}
     numbers |= {"train": asdict(train), "test": None if test is None else asdict(test)}
-    keep_earlier(stem, numbers)
-    write_json(stem.with_name(stem.name + ".json"), numbers)
-    figure = plots.path(train, test, title=described(setting.subject.name, train), ends=(names[0], names[1]))
-    plots.save(figure, *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
     print(summary(train, test, names))
-    print(f"Plot saved as {stem}.pdf, .png and .json")
+    title = described(setting.subject.name, train)
+    save(stem, lambda: plots.path(train, test, title=title, ends=(names[0], names[1])), numbers)
 
 
 def curves(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import Options, figure_name, measuring
+from sharpmin.cli.saving import save
 from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def plane(
     what = named.get(kind, f"{' '.join(short)}-plane") + ("-test" if on == "test" else "")
     stem = figure_name(setting.subject, what)
     numbers = {"task": setting.subject.name, "asked": asdict(asked), "environment": setting.environment}
-    save(found, (options or Options()).out / "Figures" / stem, numbers)
+    finish(found, (options or Options()).out / "Figures" / stem, numbers)
 
 
 def chosen(names: list[str], *, at: str | None, trajectory: bool, lines: int | None) -> tuple[Any, list[str]]:
@@ -114,22 +114,15 @@ def sizes(points: Sequence[int] | None) -> tuple[int, int]:
     return points[0], points[-1]
 
 
-def save(found: "landscape.Plane | landscape.Lines", stem: Path, numbers: dict[str, Any]) -> None:
-    """Write the figure and its numbers, and say what is in it."""
+def finish(found: "landscape.Plane | landscape.Lines", stem: Path, numbers: dict[str, Any]) -> None:
+    """Say what was found, and save the figure with its numbers."""
     from sharpmin import landscape, plots
-    from sharpmin.runs import write_json
 
     random = "" if found.normalisation is None else f", normalisation: {found.normalisation}, seed {found.seed}"
     title = f"{numbers['task']}, {found.examples} examples, BatchNorm: {found.batch_norm}{random}"
-    if isinstance(found, landscape.Plane):
-        figure, numbers = plots.plane(found, title=title), {**numbers, "plane": asdict(found)}
-    else:
-        figure, numbers = plots.lines(found, title=title), {**numbers, "lines": asdict(found)}
-    keep_earlier(stem, numbers)
-    write_json(stem.with_name(stem.name + ".json"), numbers)
-    plots.save(figure, *(stem.with_name(stem.name + suffix) for suffix in (".pdf", ".png")))
+    kind = "plane" if isinstance(found, landscape.Plane) else "lines"
     print("\n".join(summary(found)))
-    print(f"Plot saved as {stem}.pdf, .png and .json")
+    save(stem, lambda: getattr(plots, kind)(found, title=title), {**numbers, kind: asdict(found)})
 
 
 def summary(found: "landscape.Plane | landscape.Lines") -> list[str]:

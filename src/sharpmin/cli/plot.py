@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from sharpmin.cli.earlier import keep_earlier
 from sharpmin.cli.measuring import check_batch
+from sharpmin.cli.saving import save
 from sharpmin.cli.training import TRAINING, Options, config, load
 
 DRAWING = Group("Evaluation and figure", sort_key=2)
@@ -108,14 +108,9 @@ def with_large_batch(job: Any, batch_size: int | None, *, examples: int) -> Any:
 def draw(numbers: Any, folder: Path, *, published: Any) -> None:
     """Save the figure and its numbers."""
     from sharpmin import plots
-    from sharpmin.paper import parametric
 
-    stem = numbers.job.network + ("-arc" if numbers.job.path == "arc" else "")
-    keep_earlier(folder / stem, asdict(numbers))
-    parametric.save(numbers, folder / f"{stem}.json")
-    figure = plots.parametric(numbers, published=published)
-    plots.save(figure, folder / f"{stem}.pdf", folder / f"{stem}.png")
-    print(f"Plot saved as {folder / stem}.pdf, .png and .json")
+    stem = folder / (numbers.job.network + ("-arc" if numbers.job.path == "arc" else ""))
+    save(stem, lambda: plots.parametric(numbers, published=published), asdict(numbers))
 
 
 def redraw(
@@ -142,5 +137,4 @@ def redraw(
     else:
         loaded = parametric.load(numbers)
         figure = plots.parametric(loaded, published=figure_3(loaded.job.network) if published else None)
-    plots.save(figure, numbers.with_suffix(".pdf"), numbers.with_suffix(".png"))
-    print(f"Plot saved as {numbers.with_suffix('')}.pdf and .png")
+    save(numbers.with_suffix(""), lambda: figure)

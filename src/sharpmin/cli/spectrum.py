@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring, row, show
+from sharpmin.cli.saving import save
 
 if TYPE_CHECKING:
     from sharpmin.products import Curvature
@@ -103,9 +104,7 @@ def draw_density(setting: Setting, point: str, curvature: "Curvature", *, seed: 
     found = measures.density(curvature, seed=seed, progress=labelled(setting.progress, point))
     setting.subject.run.add_line("density.jsonl", row(point, found, setting.environment))
     stem = out / "Figures" / figure_name(setting.subject, f"{point}-density")
-    figure = plots.density(found, title=f"{setting.subject.name}, {point}")
-    plots.save(figure, stem.with_name(stem.name + ".pdf"), stem.with_name(stem.name + ".png"))
-    print(f"Plot saved as {stem}.pdf and .png")
+    save(stem, lambda: plots.density(found, title=f"{setting.subject.name}, {point}"))
 
 
 def table(rows: Sequence[tuple[str, Any, Any]]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sharpmin.errors import RunError
 from sharpmin.paper.provenance import Provenance
-from sharpmin.runs import read_json, write_json
+from sharpmin.runs import read_json
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,9 @@ def note_of(numbers: Numbers) -> str:
     return "; ".join([numbers.provenance.note, *[cut_off] * bool(early)])
 
 
-def save(numbers: Numbers, file: Path) -> None:
-    """Write every number of the figure as JSON (NaN and Infinity as Python spells them)."""
-    write_json(file, {"figure": name_of(numbers), **asdict(numbers)})
+def as_json(numbers: Numbers) -> dict[str, Any]:
+    """What is kept of a figure: every number, and which figure it is."""
+    return {"figure": name_of(numbers), **asdict(numbers)}
 
 
 def is_ours(file: Path) -> bool:
@@ -166,7 +166,7 @@ def is_ours(file: Path) -> bool:
 
 
 def load(file: Path) -> Numbers:
-    """Read what `save` wrote.
+    """Read what was kept of a figure.
 
     Raises:
         RunError: the file cannot be read or is not such a file.

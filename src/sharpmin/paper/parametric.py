@@ -1,6 +1,6 @@
 """The original script's job: train small-batch and large-batch from one x0, evaluate f between the minimizers.
 
-Three steps that never mix: `compute` trains and evaluates, `save` and `load` keep the numbers, and
+Three steps that never mix: `compute` trains and evaluates, the command line keeps the numbers for `load`, and
 `sharpmin.plots` draws them. All training and every finished point live in a run folder, so that a killed job
 goes on where it was and a finished one only draws.
 
@@ -30,7 +30,7 @@ from sharpmin.memory import check_fits, memory_on
 from sharpmin.objective import Objective
 from sharpmin.paper.minimizers import solve
 from sharpmin.progress import Progress, silent
-from sharpmin.runs import Run, open_run, read_json, write_json
+from sharpmin.runs import Run, open_run, read_json
 from sharpmin.train_config import TrainConfig
 from sharpmin.weights import layout
 from sharpmin.zoo import build
@@ -300,13 +300,8 @@ def collect(
     )
 
 
-def save(plot: ParametricPlot, file: File) -> None:
-    """Write every number of the figure as JSON (NaN and Infinity as Python spells them)."""
-    write_json(file, asdict(plot))
-
-
 def load(file: File) -> ParametricPlot:
-    """Read what `save` wrote.
+    """Read the JSON of `sharpmin plot`.
 
     Raises:
         RunError: the file cannot be read or is not such a file.

@@ -1,12 +1,28 @@
-"""A figure is not lost to another of the same name: F1.json of one seed to F1.json of the next."""
+"""Figures on the disk: NAME.pdf, .png and .json; none is lost to another of its name, seed 0's F1 to seed 1's."""
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FIGURE = (".pdf", ".png", ".md", ".json")  # the numbers last: a kill between two renames is made good by the next
 PASSING = frozenset(("environment", "environments", "seconds", "source"))  # may differ between figures of one content
+
+
+def save(stem: Path, draw: "Callable[[], Figure]", numbers: Any = None) -> None:
+    """Write the numbers of a figure, if there are any, then draw it as STEM.pdf and .png, and say so."""
+    from sharpmin import plots
+    from sharpmin.runs import write_json
+
+    if numbers is not None:
+        keep_earlier(stem, numbers)
+        write_json(stem.with_name(f"{stem.name}.json"), numbers)
+    plots.save(draw(), stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.png"))
+    print(f"Plot saved as {stem}.pdf{' and .png' if numbers is None else ', .png and .json'}")
 
 
 def keep_earlier(stem: Path, numbers: Any) -> None:
