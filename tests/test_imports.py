@@ -13,7 +13,7 @@ ROOT = Path(sharpmin.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 ABOVE = (
     *("zoo", "data", "training", "runs", "paper", "plots", "cli", "checkpoints", "tasks", "subjects", "comparison"),
-    *("monitor", "report", "ends"),
+    *("monitor", "report", "ends", "kept_curves", "surveying"),
 )
 GEOMETRY = (
     *("objective", "weights", "batchnorm", "blocked", "batching", "losses", "network", "randomness", "determinism"),

@@ -1,7 +1,5 @@
 """`sharpmin connect`: a curve of low loss between two checkpoints, beside the straight line."""
 
-import hashlib
-import json
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,12 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sharpmin.landscape import Curve, CurveConfig, CurveState
-    from sharpmin.objective import Objective
-    from sharpmin.runs import Run
     from sharpmin.subjects import Subject
 
 TRAINING = Group("The curve and its training", sort_key=1)
-MOMENT = "moment:"
 
 
 def connect(
@@ -72,6 +67,7 @@ def connect(
     """
     from sharpmin import landscape, plots
     from sharpmin.ends import aligned, ends, pair
+    from sharpmin.kept_curves import trained
     from sharpmin.landscape.barrier import unit_grid
     from sharpmin.runs import check_writable
 
@@ -91,7 +87,7 @@ def connect(
         if align:
             subject, matched = aligned(subject, seed=seed, progress=setting.progress)
         a, b = (end.theta for end in ends(subject, list(subject.points)))
-        name, state = trained(setting, subject, a, b, config)
+        name, state = trained(subject, a, b, config, progress=setting.progress)
         train, test = evaluated(setting, subject, a, b, state, config, points=points)
     first, second = subject.points
     named = figure_name(subject, f"{Path(first).stem} to {Path(second).stem} {'aligned ' if align else ''}{kind}")
@@ -109,61 +105,6 @@ def connect(
     show(table(train, test))
     save(stem, lambda: plots.curve(train, test, title=title, ends=(first, second)), kept)
     print(f"The curve is kept as {kept['curve']}")
-
-
-def trained(
-    setting: Setting, subject: "Subject", a: "Tensor", b: "Tensor", config: "CurveConfig"
-) -> "tuple[str, CurveState]":
-    """The trained curve, and its name in the run folder: read, or trained on from its last checkpoint."""
-    from sharpmin import landscape
-
-    objective, run = subject.objective(subject.data), subject.run
-    name = "curve-" + identity(objective, a, b, config)
-    state = known(run, name) or known(run, f"{name}.checkpoint")
-    state = landscape.train_curve(
-        objective,
-        a,
-        b,
-        config,
-        state=state,
-        after_epoch=lambda state: keep(run, f"{name}.checkpoint", state, config),
-        progress=setting.progress,
-    )
-    keep(run, name, state, config)
-    (run.folder / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
-    return name, state
-
-
-def identity(objective: "Objective", a: "Tensor", b: "Tensor", config: "CurveConfig") -> str:
-    """A hash of all that the curve depends on; the data by the losses at its ends."""
-    evaluation = [objective.batch_norm, objective.precision, objective.device.type, objective.layout.names]
-    losses = [f"{objective.value(end):.6g}" for end in (a, b)]
-    digest = hashlib.sha256(json.dumps([asdict(config), evaluation, losses]).encode())
-    for end in (a, b):
-        digest.update(end.cpu().numpy().tobytes())
-    return digest.hexdigest()[:10]
-
-
-def keep(run: "Run", name: str, state: "CurveState", config: "CurveConfig") -> None:
-    """Write the state of a training."""
-    tensors = {"bends": state.bends, **{MOMENT + key: value for key, value in state.moments.items()}}
-    kept = {"config": asdict(config), "losses": state.losses, "seconds": state.seconds}
-    run.save(name, tensors, metadata={"training": json.dumps(kept)})
-
-
-def known(run: "Run", name: str) -> "CurveState | None":
-    """Read the state of a training, where there is one."""
-    from sharpmin.landscape import CurveState
-    from sharpmin.runs import readable
-
-    file = run.folder / f"{name}.safetensors"
-    if not file.exists():
-        return None
-    tensors, metadata = run.load(name)
-    with readable(file):
-        kept = json.loads(metadata["training"])
-        moments = {key.removeprefix(MOMENT): value for key, value in tensors.items() if key.startswith(MOMENT)}
-        return CurveState(tensors["bends"], moments, tuple(kept["losses"]), kept["seconds"])
 
 
 def evaluated(

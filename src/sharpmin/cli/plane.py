@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, figure_name, measuring
+from sharpmin.cli.measuring import Options, figure_name, labelled, measuring
 from sharpmin.cli.saving import save
 from sharpmin.errors import UsageError
 
@@ -68,16 +68,15 @@ def plane(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin.runs import check_writable
+    from sharpmin.surveying import Asked, surveyed
 
     size = sizes(points)
     check_writable((options or Options()).out / "Figures")
     with measuring(source, checkpoints, options) as setting:
-        from sharpmin.cli.surveying import Asked, surveyed
-
         kind, names = chosen(list(setting.subject.points), at=at, trajectory=trajectory, lines=lines)
         words = None if extent is None else tuple(extent)
         asked = Asked(kind, tuple(names), size, words, factor, on, normalisation, seed, lines)
-        found = surveyed(setting, asked)
+        found = surveyed(setting.subject, asked, progress=labelled(setting.progress, on))
     short = [Path(name).stem for name in names]
     named = {"trajectory": f"{short[0]} to {short[-1]}-trajectory", "lines": f"{short[0]}-lines"}
     what = named.get(kind, f"{' '.join(short)}-plane") + ("-test" if on == "test" else "")

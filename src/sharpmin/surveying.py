@@ -15,7 +15,6 @@ from typing import Any, Literal
 import torch
 
 from sharpmin import landscape
-from sharpmin.cli.measuring import Setting, labelled
 from sharpmin.ends import ends
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation
@@ -23,6 +22,7 @@ from sharpmin.landscape.grids import BuffersAt, between
 from sharpmin.landscape.points import After
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
+from sharpmin.progress import Progress
 from sharpmin.runs import Run, readable
 from sharpmin.subjects import Subject
 
@@ -75,10 +75,10 @@ class Survey:
     evaluate: Callable[[landscape.Grid, Sequence[Measurement], After], landscape.Plane | landscape.Lines]
 
 
-def surveyed(setting: Setting, asked: Asked) -> landscape.Plane | landscape.Lines:
+def surveyed(subject: Subject, asked: Asked, *, progress: Progress) -> landscape.Plane | landscape.Lines:
     """Evaluate what was asked for, but what the run folder has of it."""
-    survey = (lined if asked.kind == "lines" else planar)(setting, asked)
-    run, name = setting.subject.run, file_name(asked, described(setting.subject, survey.objective))
+    survey = (lined if asked.kind == "lines" else planar)(subject, asked, progress)
+    run, name = subject.run, file_name(asked, described(subject, survey.objective))
     grid, found = kept(run, name)
     if grid is not None and repr(survey.first(grid)) != repr(found[0]):
         grid, found = None, []
@@ -122,16 +122,15 @@ def evaluated_on(subject: Subject, on: str) -> Objective:
     return subject.objective(subject.data if on == "data" or subject.test is None else subject.test)
 
 
-def planar(setting: Setting, asked: Asked) -> Survey:
+def planar(subject: Subject, asked: Asked, progress: Progress) -> Survey:
     """A plane."""
-    report = labelled(setting.progress, asked.on)
-    frame, buffers = framed(setting.subject, asked)
-    objective = evaluated_on(setting.subject, asked.on)
+    frame, buffers = framed(subject, asked)
+    objective = evaluated_on(subject, asked.on)
 
     def grid() -> landscape.Grid:
         if asked.extent == ("auto",):
             how: dict[str, Any] = {"factor": asked.factor, "points": asked.size, "buffers": buffers}
-            return landscape.grown(objective, frame, **how, progress=report)
+            return landscape.grown(objective, frame, **how, progress=progress)
         if asked.extent is not None:
             alpha, beta = extremes(asked.extent, axes=2)
             return landscape.Grid(between(*alpha, asked.size[0]), between(*beta, asked.size[1]))
@@ -146,7 +145,7 @@ def planar(setting: Setting, asked: Asked) -> Survey:
 
     def evaluate(grid: landscape.Grid, found: Sequence[Measurement], after: After) -> landscape.Plane:
         return landscape.surface(
-            objective, frame, grid=grid, buffers=buffers, found=found, after=after, progress=report
+            objective, frame, grid=grid, buffers=buffers, found=found, after=after, progress=progress
         )
 
     def places(grid: landscape.Grid) -> list[dict[str, float]]:
@@ -169,16 +168,15 @@ def framed(subject: Subject, asked: Asked) -> tuple[landscape.Frame, BuffersAt |
     return frame, landscape.mixing(frame, [one.buffers for one in taken])
 
 
-def lined(setting: Setting, asked: Asked) -> Survey:
+def lined(subject: Subject, asked: Asked, progress: Progress) -> Survey:
     """Random lines."""
-    report, draws = labelled(setting.progress, asked.on), asked.lines or 0
-    theta = setting.subject.at(asked.points[0]).theta
-    objective = evaluated_on(setting.subject, asked.on)
+    draws, theta = asked.lines or 0, subject.at(asked.points[0]).theta
+    objective = evaluated_on(subject, asked.on)
     how: dict[str, Any] = {"normalisation": asked.normalisation, "seed": asked.seed}
 
     def grid() -> landscape.Grid:
         if asked.extent == ("auto",):
-            widely = {**how, "factor": asked.factor, "points": asked.size[0], "progress": report}
+            widely = {**how, "factor": asked.factor, "points": asked.size[0], "progress": progress}
             return landscape.Grid(landscape.grown_alphas(objective, theta, **widely), (), asked.factor)
         (alpha,) = extremes(asked.extent or ("1",), axes=1)
         return landscape.Grid(between(*alpha, asked.size[0]), ())
@@ -189,7 +187,7 @@ def lined(setting: Setting, asked: Asked) -> Survey:
 
     def evaluate(grid: landscape.Grid, found: Sequence[Measurement], after: After) -> landscape.Lines:
         where: dict[str, Any] = {"alphas": grid.alphas, "factor": grid.factor, "draws": draws}
-        return landscape.lines(objective, theta, **where, **how, found=found, after=after, progress=report)
+        return landscape.lines(objective, theta, **where, **how, found=found, after=after, progress=progress)
 
     def places(grid: landscape.Grid) -> list[dict[str, float]]:
         return [{"line": line, "alpha": alpha} for line in range(draws) for alpha in grid.alphas]
