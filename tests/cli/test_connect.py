@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from forked import exit_code, start
-from sharpmin.cli import run
+from sharpmin.cli import app, run
 
 QUICK = ["--threads", "1", "--quiet"]
 SMALL = ["--epochs", "2", "--batch-size", "8", "--points", "5", *QUICK]
@@ -61,6 +61,12 @@ def test_finished_it_is_only_drawn_and_another_seed_is_another_curve(task, tmp_p
     assert (tmp_path / "Figures" / "a-to-b-bezier.json").read_bytes() == before
     assert run([*command, "--seed", "1"]) == 0
     assert len(list(tmp_path.glob("runs/*/curve-*"))) == 2
+
+
+@pytest.mark.parametrize("flag", ["--optimizer", "--solver"])
+def test_the_optimizer_goes_by_its_earlier_name_too(flag):
+    _, bound, _ = app.parse_args(["connect", "mytask:make", flag, "sgd"])
+    assert bound.arguments["optimizer"] == "sgd"
 
 
 def test_aligned_first(task, tmp_path, recwarn):

@@ -18,7 +18,8 @@ def test_it_says_the_verdict_and_leaves_one_file(tmp_path, capsys):
 
 def test_an_earlier_page_is_replaced_in_the_run_folder_too(tmp_path):
     folder = run_folder(tmp_path)
-    assert [run(["report", str(folder), "-o", f"{folder}/report.html"]) for _ in range(2)] == [0, 0]
+    flags = ("-o", "--page", "--out")  # the last one is the earlier name
+    assert [run(["report", str(folder), flag, f"{folder}/report.html"]) for flag in flags] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_what_cannot_be_done(tmp_path, monkeypatch, capsys, arguments, code, say
 def test_help(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert run(["report", "--help"]) == 0
-    assert "--out" in capsys.readouterr().out
+    assert "--page" in capsys.readouterr().out
 
 
 def test_what_a_glob_names_beside_the_runs_is_left_out_and_named(tmp_path, monkeypatch, capsys):

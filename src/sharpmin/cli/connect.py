@@ -26,7 +26,7 @@ def connect(
     bends: Annotated[int, Parameter(group=TRAINING)] = 1,
     epochs: Annotated[int, Parameter(group=TRAINING)] = 20,
     batch_size: Annotated[int, Parameter(group=TRAINING)] = 256,
-    solver: Annotated[Literal["adam", "sgd"], Parameter(group=TRAINING)] = "adam",
+    optimizer: Annotated[Literal["adam", "sgd"], Parameter(name=["--optimizer", "--solver"], group=TRAINING)] = "adam",
     learning_rate: Annotated[float, Parameter(group=TRAINING)] = 1e-3,
     seed: Annotated[int, Parameter(group=TRAINING)] = 0,
     align: Annotated[bool, Parameter(negative="")] = False,
@@ -52,7 +52,7 @@ def connect(
         Passes over the data.
     batch_size
         Examples per step, which BatchNorm normalises together; data of your own that come in batches keep theirs.
-    solver
+    optimizer
         Adam, or SGD with momentum 0.9.
     learning_rate
         Of the first half; it then falls to a hundredth.
@@ -77,7 +77,7 @@ def connect(
         bends=bends,
         epochs=epochs,
         batch_size=batch_size,
-        solver=solver,
+        solver=optimizer,
         learning_rate=learning_rate,
         seed=seed,
     )

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 def report(
     *runs: Path,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("report.html"),
+    page: Annotated[Path, Parameter(name=["--page", "-o", "--out"])] = Path("report.html"),
 ) -> None:
     """Write a report of finished runs: one HTML page, complete in itself, that says which minimizer is sharper.
 
@@ -20,18 +20,18 @@ def report(
     ----------
     runs
         Run folders that differ only in the seed, and result files such as Figures/NAME.json.
-    out
-        The page.
+    page
+        The HTML file.
     """
     from sharpmin import report as reports
     from sharpmin.report.verdict import verdict
     from sharpmin.runs import check_output
 
-    check_output(out, runs)
+    check_output(page, runs)
     left_out = {run: why for run in runs if (why := reports.elsewhere(run)) is not None}
     kept = [run for run in runs if run not in left_out] or runs
-    story = reports.write(kept, out)
+    story = reports.write(kept, page)
     print(verdict(story).headline)
     for run, why in left_out.items():
         print(f"Left out: {run} is {why}")
-    print(f"Report saved as {out}")
+    print(f"Report saved as {page}")
