@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, Setting, labelled, measuring, row, show
+from sharpmin.cli.measuring import Options, Setting, labelled, measuring, show
 from sharpmin.errors import UsageError
+from sharpmin.rows import row
 
 if TYPE_CHECKING:
     from sharpmin.comparison import Reading, Standing

@@ -4,6 +4,8 @@ from typing import Any
 
 from cyclopts import App
 
+from sharpmin.errors import DataError
+
 data_app = App(name="data", help="The data sets: what is here, fetch one, check what is here.")
 
 
@@ -41,7 +43,6 @@ def check(name: str | None = None, /) -> None:
         One set; all by default.
     """
     from sharpmin import data
-    from sharpmin.errors import DataError
 
     rows = data.check(name)
     show(rows)

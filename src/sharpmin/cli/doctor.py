@@ -7,6 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sharpmin.cli.measuring import show
+from sharpmin.errors import UsageError
+
 
 def doctor(
     *,
@@ -34,10 +37,8 @@ def doctor(
     from rich.table import Table
 
     from sharpmin import runtime
-    from sharpmin.cli.measuring import show
     from sharpmin.console import progress
     from sharpmin.doctor import checkup
-    from sharpmin.errors import UsageError
     from sharpmin.runs import check_output, check_writable, write
 
     if rounds < 1:

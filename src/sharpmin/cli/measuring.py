@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.own_code import own_code
+from sharpmin.cli.together import settle
 from sharpmin.errors import UsageError
-from sharpmin.rows import as_file, row  # noqa: F401  all measuring verbs need them
+from sharpmin.rows import as_file
 
 if TYPE_CHECKING:
     from sharpmin.progress import Progress
@@ -78,8 +80,6 @@ def measuring(
     Of somebody's task it warns of what is random in f, and of gradients that are not f's where they are to be taken.
     """
     from sharpmin import subjects
-    from sharpmin.cli.own_code import own_code
-    from sharpmin.cli.together import settle
     from sharpmin.consistency import is_not_its_gradient
     from sharpmin.console import progress
     from sharpmin.determinism import what_is_random

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from sharpmin.cli.measuring import Options, labelled, measuring, row, show
+from sharpmin.cli.measuring import Options, labelled, measuring, show
 from sharpmin.errors import UsageError
+from sharpmin.rows import row
 
 
 def noise_scale(

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sharpmin.errors import SharpminError, UsageError
+
 if TYPE_CHECKING:
     from sharpmin.planning import Forecast
     from sharpmin.timing import Summary
@@ -57,7 +59,6 @@ def plan(
         Write every number there too.
     """
     from sharpmin import runtime, zoo
-    from sharpmin.errors import SharpminError, UsageError
     from sharpmin.paper.configurations import DATA_SETS
     from sharpmin.paper.recipes import large_batch, recipe
     from sharpmin.planning import forecast

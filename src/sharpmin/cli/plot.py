@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.figures import drawn
 from sharpmin.cli.measuring import check_batch
 from sharpmin.cli.saving import save
+from sharpmin.cli.together import settle
 from sharpmin.cli.training import TRAINING, Options, config, load
 
 DRAWING = Group("Evaluation and figure", sort_key=2)
@@ -49,7 +51,6 @@ def plot(
     published
         Overlay the authors' curve (C1 to C4).
     """
-    from sharpmin.cli.together import settle  # after the arguments are known to be good: torch takes seconds to import
     from sharpmin.console import progress
     from sharpmin.paper import parametric
     from sharpmin.paper.published import difference, figure_3
@@ -128,7 +129,6 @@ def redraw(
         Overlay the authors' curve (C1 to C4, of a parametric plot).
     """
     from sharpmin import plots
-    from sharpmin.cli.figures import drawn
     from sharpmin.paper import figures, parametric
     from sharpmin.paper.published import figure_3
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from sharpmin.cli.sweep import Engine, conclude, device_of, finish_all
+from sharpmin.errors import UsageError
 
 if TYPE_CHECKING:
     from sharpmin.paper.budget import Extent
@@ -91,7 +92,6 @@ def extent(options: Reproduction, *, epochs: int) -> "Extent":
 
     """
     from sharpmin.console import progress
-    from sharpmin.errors import UsageError
     from sharpmin.paper.budget import Budget
     from sharpmin.paper.inputs import whole
     from sharpmin.paper.recipes import recipe

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, Setting, as_file, labelled, measuring, row, show
+from sharpmin.cli.measuring import Options, Setting, labelled, measuring, show
+from sharpmin.rows import as_file, row
 
 if TYPE_CHECKING:
     from sharpmin.objective import Objective

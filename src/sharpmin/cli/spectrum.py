@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring, row, show
+from sharpmin.cli.measuring import Options, Setting, figure_name, labelled, measuring, show
 from sharpmin.cli.saving import save
+from sharpmin.rows import row
 
 if TYPE_CHECKING:
     from sharpmin.products import Curvature

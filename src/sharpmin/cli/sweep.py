@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.measuring import show
 from sharpmin.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -188,7 +189,6 @@ def listed(planned: "Sequence[Planned]") -> None:
     """Print the runs, their folders and how far they are."""
     from rich.table import Table
 
-    from sharpmin.cli.measuring import show
     from sharpmin.sweep.trial import named
 
     shown = Table("run folder", "data", "seed", "batch x epochs", "measures", "state", box=None)

@@ -4,7 +4,9 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from sharpmin.cli.measuring import show
 from sharpmin.cli.remedies import Remedies, chosen
+from sharpmin.cli.together import settle
 from sharpmin.cli.training import TRAINING, Options, config, load
 
 WATCHING = Group("Monitor", sort_key=3)
@@ -53,7 +55,6 @@ def train(
     measures
         loss, distance (from the starting point), lambda-max (of the Hessian), noise-scale, metric-2.1; all by default.
     """
-    from sharpmin.cli.together import settle  # after the arguments are known to be good: torch takes seconds to import
     from sharpmin.console import progress
     from sharpmin.paper import single
 
@@ -94,7 +95,6 @@ def show_rows(file: Any, *, due: int) -> None:
     """Say where the rows are, and print the first and the last ones."""
     from rich.table import Table
 
-    from sharpmin.cli.measuring import show
     from sharpmin.monitor import read_rows
 
     rows = read_rows(file)
