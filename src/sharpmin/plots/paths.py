@@ -4,9 +4,6 @@ Cross-entropy on the left axis in blue, accuracy in percent on the right in red,
 dashed.
 """
 
-from math import nan
-
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,9 +12,8 @@ from sharpmin.history import epochs_in_words
 from sharpmin.landscape.paths import Path
 from sharpmin.paper.parametric import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
-from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE
-
-ENDS = ("theta_a", "theta_b")
+from sharpmin.plots.profile import ENDS, draw_profile, label_axes, legend_below
+from sharpmin.plots.style import figure_of
 
 
 def parametric(plot: ParametricPlot, *, published: PublishedCurve | None = None) -> Figure:
@@ -74,14 +70,11 @@ def path(
         2
 
     """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(layout="constrained")
-        loss_axis = figure.add_subplot()
-        draw_path(loss_axis, train, test, published=published, ends=ends, loss_label=loss_label)
-        loss_axis.set_title(title, fontsize=9)
-        handles, labels = loss_axis.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
-    return figure
+
+    def draw(axis: Axes) -> None:
+        draw_path(axis, train, test, published=published, ends=ends, loss_label=loss_label)
+
+    return legend_below(figure_of(draw, title=title), columns=4)
 
 
 def draw_path(
@@ -97,19 +90,12 @@ def draw_path(
     accuracy_axis = loss_axis.twinx()
     if published is not None:
         draw_published(loss_axis, accuracy_axis, published)
-    draw(loss_axis, accuracy_axis, train, "-", label="Train")
+    draw_profile(loss_axis, accuracy_axis, train, "-", label="Train")
     if test is not None:
-        draw(loss_axis, accuracy_axis, test, "--", label="Test")
-    label_axes(loss_axis, accuracy_axis, train, ends)
-    loss_axis.set_ylabel(loss_label, color=LOSS_COLOUR)
-    accuracy_axis.set_visible(any(accuracy is not None for accuracy in train.accuracies))
-
-
-def draw(loss_axis: Axes, accuracy_axis: Axes, curve: Path, line: str, *, label: str) -> None:
-    """One path's two curves; accuracies in percent, a gap where there is none."""
-    percents = [nan if accuracy is None else 100 * accuracy for accuracy in curve.accuracies]
-    loss_axis.plot(curve.alphas, curve.losses, line, color=LOSS_COLOUR, label=label)
-    accuracy_axis.plot(curve.alphas, percents, line, color=ACCURACY_COLOUR)
+        draw_profile(loss_axis, accuracy_axis, test, "--", label="Test")
+    label_axes(loss_axis, accuracy_axis, train, way=f"alpha   (0: {ends[0]};  1: {ends[1]})", loss_label=loss_label)
+    for minimizer in (0, 1):
+        loss_axis.axvline(minimizer, color="grey", linewidth=0.8, linestyle=":")
 
 
 def draw_published(loss_axis: Axes, accuracy_axis: Axes, curve: PublishedCurve) -> None:
@@ -119,22 +105,6 @@ def draw_published(loss_axis: Axes, accuracy_axis: Axes, curve: PublishedCurve) 
         label = f"{part.capitalize()}, published"
         loss_axis.plot(curve.alphas, losses, line, color="navy", linewidth=0.9, alpha=0.55, label=label)
         accuracy_axis.plot(curve.alphas, percents, line, color="darkred", linewidth=0.9, alpha=0.55)
-
-
-def label_axes(loss_axis: Axes, accuracy_axis: Axes, curve: Path, ends: tuple[str, str]) -> None:
-    """Axis labels, colours, limits, and where the two minimizers are."""
-    loss_axis.set_xlabel(f"alpha   (0: {ends[0]};  1: {ends[1]})")
-    accuracy_axis.set_ylabel("Accuracy (%)", color=ACCURACY_COLOUR)
-    loss_axis.tick_params(axis="y", colors=LOSS_COLOUR)
-    accuracy_axis.tick_params(axis="y", colors=ACCURACY_COLOUR)
-    if len(curve.alphas) > 1:
-        loss_axis.set_xlim(curve.alphas[0], curve.alphas[-1])
-    if not any(loss < 0 for loss in curve.losses):
-        loss_axis.set_ylim(bottom=0)
-    accuracy_axis.set_ylim(0, 102)
-    accuracy_axis.grid(visible=False)
-    for minimizer in (0, 1):
-        loss_axis.axvline(minimizer, color="grey", linewidth=0.8, linestyle=":")
 
 
 def title(plot: ParametricPlot) -> str:
