@@ -19,11 +19,12 @@ from sharpmin.batchnorm import Policy
 from sharpmin.checkpoints import load_into, parse_place, read_checkpoint
 from sharpmin.data import Split
 from sharpmin.data.record import fingerprint
+from sharpmin.disk import having, read_object, readable
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective, Precision
-from sharpmin.runs import Run, having, open_run, read_object, readable
+from sharpmin.runs import Run, open_run
 from sharpmin.tasks import load_task
 from sharpmin.weights import matching
 from sharpmin.zoo import build

@@ -6,9 +6,10 @@ import statistics
 import pytest
 
 from sharpmin.cli import run
+from sharpmin.disk import write_json
 from sharpmin.errors import RunError
 from sharpmin.paper.tables import cells, markdown, remarks
-from sharpmin.runs import Run, write_json
+from sharpmin.runs import Run
 
 
 def trial(folder, seed, *, network="F1"):

@@ -72,8 +72,8 @@ def connect(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import landscape, plots
+    from sharpmin.disk import check_writable, write_json
     from sharpmin.landscape.barrier import unit_grid
-    from sharpmin.runs import check_writable, write_json
 
     check_writable((options or Options()).out / "Figures")
     config = landscape.CurveConfig(
@@ -133,7 +133,7 @@ def trained(
         progress=setting.progress,
     )
     keep(run, name, state, config)
-    (run.folder / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
+    run.drop(f"{name}.checkpoint")
     return name, state
 
 
@@ -156,8 +156,8 @@ def keep(run: "Run", name: str, state: "CurveState", config: "CurveConfig") -> N
 
 def known(run: "Run", name: str) -> "CurveState | None":
     """Read the state of a training, where there is one."""
+    from sharpmin.disk import readable
     from sharpmin.landscape import CurveState
-    from sharpmin.runs import readable
 
     file = run.folder / f"{name}.safetensors"
     if not file.exists():

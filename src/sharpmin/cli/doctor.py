@@ -36,9 +36,10 @@ def doctor(
     from sharpmin import runtime
     from sharpmin.cli.measuring import show
     from sharpmin.console import progress
+    from sharpmin.disk import check_writable, write
     from sharpmin.doctor import checkup
     from sharpmin.errors import UsageError
-    from sharpmin.runs import check_output, check_writable, write
+    from sharpmin.runs import check_output
 
     if rounds < 1:
         raise UsageError(f"{rounds} rounds: measure at least 1")

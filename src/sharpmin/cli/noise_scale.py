@@ -46,7 +46,7 @@ def noise_scale(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import measures
-    from sharpmin.runs import check_writable
+    from sharpmin.disk import check_writable
 
     rows = []
     with measuring(source, checkpoints, options) as setting:

@@ -44,8 +44,8 @@ def path(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import plots
+    from sharpmin.disk import check_writable, write_json
     from sharpmin.landscape.paths import default_alphas
-    from sharpmin.runs import check_writable, write_json
 
     check_writable((options or Options()).out / "Figures")
     alphas = default_alphas(points) if alpha is None else tuple(sorted(alpha))

@@ -67,7 +67,7 @@ def plane(
     options
         See `sharpmin.cli.measuring`.
     """
-    from sharpmin.runs import check_writable
+    from sharpmin.disk import check_writable
 
     size = sizes(points)
     check_writable((options or Options()).out / "Figures")
@@ -117,7 +117,7 @@ def sizes(points: Sequence[int] | None) -> tuple[int, int]:
 def save(found: "landscape.Plane | landscape.Lines", stem: Path, numbers: dict[str, Any]) -> None:
     """Write the figure and its numbers, and say what is in it."""
     from sharpmin import landscape, plots
-    from sharpmin.runs import write_json
+    from sharpmin.disk import write_json
 
     random = "" if found.normalisation is None else f", normalisation: {found.normalisation}, seed {found.seed}"
     title = f"{numbers['task']}, {found.examples} examples, BatchNorm: {found.batch_norm}{random}"

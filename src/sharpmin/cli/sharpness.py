@@ -118,7 +118,7 @@ def described(subject: "Subject", objective: "Objective") -> dict[str, Any]:
 
 def earlier(run: "Run", point: str, asked: dict[str, Any]) -> Any:
     """The row of an earlier measurement of the very same, or None."""
-    from sharpmin.runs import having, readable
+    from sharpmin.disk import having, readable
 
     same = {"minimizer": point, "asked": asked}
     with readable(run.folder / ROWS):

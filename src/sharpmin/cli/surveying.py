@@ -16,13 +16,14 @@ import torch
 
 from sharpmin import landscape
 from sharpmin.cli.measuring import Setting, labelled, warn
+from sharpmin.disk import readable
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation
 from sharpmin.landscape.grids import Buffers, between
 from sharpmin.landscape.points import After
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
-from sharpmin.runs import Run, readable
+from sharpmin.runs import Run
 from sharpmin.subjects import End, Subject, end
 
 

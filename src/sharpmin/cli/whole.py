@@ -226,8 +226,8 @@ def of_runs(step: Step, options: Reproduction, trials: "Sequence[Trial]", left: 
 
 def figure(verb: Callable[..., None], name: str, step: Step, options: Reproduction) -> "Part":
     """A figure or table of many runs by its own verb, which leaves its numbers."""
+    from sharpmin.disk import read_json
     from sharpmin.report.entries import Part
-    from sharpmin.runs import read_json
 
     verb(options=options)
     file = options.out / "Figures" / f"{options.network}-{name}.json"

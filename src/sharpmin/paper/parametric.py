@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from sharpmin.combination import Combination
 from sharpmin.data import Split
 from sharpmin.data.record import described
+from sharpmin.disk import read_json, write_json
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.history import Epoch, State
@@ -29,7 +30,7 @@ from sharpmin.memory import check_fits, memory_on
 from sharpmin.objective import DEFAULT_BATCH, Objective
 from sharpmin.paper.minimizers import solve
 from sharpmin.progress import Progress, silent
-from sharpmin.runs import Run, open_run, read_json, write_json
+from sharpmin.runs import Run, open_run
 from sharpmin.train_config import TrainConfig
 from sharpmin.weights import layout
 from sharpmin.zoo import build

@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from sharpmin.disk import write, write_json
 from sharpmin.paper.provenance import Provenance
-from sharpmin.runs import write, write_json
 
 
 @dataclass(frozen=True)

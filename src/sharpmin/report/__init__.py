@@ -29,8 +29,8 @@ def write(sources: Sequence[Path], file: Path) -> Story:
         RunError: something is not ours or is broken, or the file cannot be written.
 
     """
-    from sharpmin import runs
+    from sharpmin.disk import write
 
     story = gather([Path(source) for source in sources])
-    runs.write(Path(file), page(story).encode())
+    write(Path(file), page(story).encode())
     return story

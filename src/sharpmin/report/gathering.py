@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sharpmin.disk import read_json, read_list, readable
 from sharpmin.errors import RunError, UsageError
 from sharpmin.history import epochs_in_words
 from sharpmin.report.story import REGIMES, Connection, Curve, Lines, Plane, Row, Story, Trial
-from sharpmin.runs import Run, read_json, read_list, readable
+from sharpmin.runs import Run
 from sharpmin.subjects import labels
 from sharpmin.trials import differences as settings_apart
 
