@@ -22,7 +22,7 @@ from sharpmin.errors import RunError, SharpminError
 if TYPE_CHECKING:
     from sharpmin.landscape.paths import Kind
     from sharpmin.paper.budget import Extent
-    from sharpmin.paper.parametric import Job
+    from sharpmin.paper.jobs import Job
     from sharpmin.report.entries import Part
     from sharpmin.sweep.trial import Trial
 

@@ -29,7 +29,7 @@ from sharpmin.monitor.monitor import check as check_rhythm
 from sharpmin.monitor.questions import chosen
 from sharpmin.objective import Objective
 from sharpmin.paper.iterates import SOLUTION, START, file_of, solve_keeping
-from sharpmin.paper.parametric import FORMAT
+from sharpmin.paper.jobs import FORMAT
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, open_run
 from sharpmin.train_config import TrainConfig, check

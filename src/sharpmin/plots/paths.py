@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from sharpmin.data.record import titled
 from sharpmin.history import epochs_in_words
 from sharpmin.landscape.paths import Path
-from sharpmin.paper.parametric import ParametricPlot
+from sharpmin.paper.parametric_plot import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE
 
@@ -24,7 +24,7 @@ def parametric(plot: ParametricPlot, *, published: PublishedCurve | None = None)
     """Draw a parametric plot of the paper: loss and accuracy from the small-batch to the large-batch minimizer.
 
     Args:
-        plot: the numbers, as `sharpmin.paper.parametric.compute` or `load` gives them.
+        plot: the numbers, as `sharpmin.paper.parametric.compute` or `parametric_plot.load` gives them.
         published: the authors' curve, drawn thin beside ours.
 
     Returns:

@@ -10,7 +10,7 @@ from sharpmin.journal import Journal
 from sharpmin.losses import classification
 from sharpmin.objective import DEFAULT_BATCH
 from sharpmin.paper.iterates import SOLUTION, file_of, point_of
-from sharpmin.paper.parametric import Job
+from sharpmin.paper.jobs import Job
 from sharpmin.rows import as_file, row
 from sharpmin.runs import Run
 from sharpmin.subjects import REGIMES, Evaluation, Load, Subject, of_run

@@ -12,7 +12,7 @@ from sharpmin.data.record import described
 from sharpmin.errors import UsageError
 from sharpmin.paper import parametric, single
 from sharpmin.paper.inputs import cut, whole
-from sharpmin.paper.parametric import Job
+from sharpmin.paper.jobs import Job, check_batches, check_points
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, place
 from sharpmin.sweep.measuring import evaluation, is_kept, points
@@ -56,12 +56,12 @@ def plan(trials: Sequence[Trial], *, runs: Path, device: str, progress: Progress
     sets = DataSets(progress)
     for number, trial in enumerate(trials, start=1):
         if isinstance(trial.job, Job):
-            parametric.check_points(trial.job.points)
+            check_points(trial.job.points)
         data = sets.described(trial)
         for config in trial.configs:
             check(config, examples=data["train"], shape=data["shape"])
         if isinstance(trial.job, Job):
-            parametric.check_batches(trial.job, give="the pair other batch sizes, or more images")
+            check_batches(trial.job, give="the pair other batch sizes, or more images")
         folder = folder_of(trial, data, runs, torch.device(device))
         twin = next((i for i, other in enumerate(planned, start=1) if other.folder == folder), None)
         if twin is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sharpmin.errors import UsageError
 from sharpmin.objective import Objective
-from sharpmin.paper.parametric import Job
+from sharpmin.paper.jobs import Job
 from sharpmin.paper.recipes import recipe
 from sharpmin.paper.single import Single
 from sharpmin.train_config import TrainConfig
