@@ -24,12 +24,12 @@ from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective, Precision
+from sharpmin.paper.jobs import REGIMES
 from sharpmin.runs import Run, open_run
 from sharpmin.tasks import load_task
 from sharpmin.weights import matching
 from sharpmin.zoo import build
 
-REGIMES = {"SB": "small_batch", "LB": "large_batch"}
 SINGLE = {"solution": "solution"}
 TRAINED = ("network", "seed", "train_size", "data")
 """The settings by which a run's data are found again."""
@@ -140,14 +140,14 @@ def settings_of(
     return settings
 
 
-def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
-    """The minimizers of a run that was trained on `split`; f is the loss on its training set.
+def of_run(folder: Path, split: Split, evaluation: Evaluation, points: Mapping[str, str] | None = None) -> Subject:
+    """The minimizers of a run that was trained on `split`, or these points; f is the loss on its training set.
 
     Raises:
         RunError: not a finished run, or a run on other data.
 
     """
-    named = points_of(folder)
+    named = points or points_of(folder)
     settings = settings_of(folder, named, TRAINED)
     if settings["data"]["sha1"] != fingerprint(split):
         raise RunError(f"{folder} was trained on other data than {split.name} as it is here: name its own with --data")
@@ -157,8 +157,8 @@ def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
     def loading(name: str) -> Load:
         return lambda model: model.load_state_dict(run.load(name)[0])
 
-    points = {point: loading(name) for point, name in named.items()}
-    return Subject(network, model, split.train, classification, split.test, None, points, run, evaluation, network)
+    loads = {point: loading(name) for point, name in named.items()}
+    return Subject(network, model, split.train, classification, split.test, None, loads, run, evaluation, network)
 
 
 def of_task(name: str, checkpoints: Sequence[str], evaluation: Evaluation, *, runs: Path) -> Subject:

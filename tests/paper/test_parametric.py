@@ -11,11 +11,8 @@ from sharpmin.data import Examples, synthetic
 from sharpmin.errors import DivergedError, RunError, SharpminError
 from sharpmin.objective import Objective
 from sharpmin.paper import minimizers, parametric
-from sharpmin.paper.jobs import Job
 from sharpmin.paper.parametric import compute
 from sharpmin.progress import silent
-from sharpmin.runs import open_run
-from sharpmin.train_config import TrainConfig
 
 SPLIT = toy()
 
@@ -178,10 +175,3 @@ def test_a_finished_run_is_drawn_elsewhere_with_the_environment_it_was_computed_
     again, _ = compute(tiny_job(), SPLIT, runs=tmp_path, environment={"threads": 9})
     assert again == first
     assert again.environment == {"threads": 1}
-
-
-def test_the_folder_of_a_job_keeps_its_name(tmp_path):
-    config = TrainConfig(batch_size=16, epochs=2)
-    job = Job("F1", 0, config, replace(config, batch_size=25), train_size=60)
-    named = parametric.settings(job, {"name": "toy", "sha1": "0"}, torch.device("cpu"))
-    assert open_run(tmp_path, "F1", named).folder.name == "F1-b43810170c"  # when Adam was all there was

@@ -20,7 +20,7 @@ from sharpmin.sweep.recipes import BUILT_IN, load_recipe
 from sharpmin.sweep.trial import Trial, named
 
 OWN = """
-from sharpmin.paper.single import Single
+from sharpmin.paper.jobs import Single
 from sharpmin.sweep.trial import Trial
 from sharpmin.train_config import TrainConfig
 

@@ -26,7 +26,7 @@ from sharpmin.history import State
 from sharpmin.landscape.paths import between_ends, default_alphas
 from sharpmin.memory import check_fits, memory_on
 from sharpmin.objective import Objective
-from sharpmin.paper.jobs import FORMAT, LARGE, SMALL, Job
+from sharpmin.paper.jobs import LARGE, SMALL, Job
 from sharpmin.paper.minimizers import solve
 from sharpmin.paper.parametric_plot import ParametricPlot, Point
 from sharpmin.progress import Progress, silent
@@ -64,7 +64,7 @@ def compute(
 
     """
     data = described(split)
-    run = open_run(runs, job.network, settings(job, data, torch.device(device)))
+    run = open_run(runs, job.network, job.settings(data, torch.device(device)))
     began_in = run.note_environment(environment)
     model = starting_point(job, split, run)
     large_batch = max(job.small_batch.batch_size, job.large_batch.batch_size)
@@ -84,16 +84,6 @@ def compute(
     thetas = [layout(model).flatten(solutions[name].weights) for name in (SMALL, LARGE)]
     rows = evaluate(run, job, split, model, *thetas, device=device, progress=progress, group=group)
     return collect(job, data, rows, solutions, began_in), run
-
-
-def settings(job: Job, data: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """What names the run folder: all that training depends on, and nothing that only drawing does."""
-    training = {key: value for key, value in asdict(job).items() if key not in ("path", "points", "evaluation_batch")}
-    if job.test_size is None:
-        del training["test_size"]  # folders made before it could be named stay theirs
-    training |= {SMALL: job.small_batch.settings(), LARGE: job.large_batch.settings()}
-    same_bytes = {key: value for key, value in data.items() if key != "source"}
-    return {"format": FORMAT, **training, "data": same_bytes, "device": device.type}
 
 
 def starting_point(job: Job, split: Split, run: Run) -> nn.Sequential:

@@ -1,29 +1,15 @@
 """The measures of a trial: taken at each of its minimizers, a row each in the run folder, and none taken twice."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from sharpmin.data import Split
 from sharpmin.journal import Journal
-from sharpmin.losses import classification
-from sharpmin.objective import DEFAULT_BATCH
-from sharpmin.paper.iterates import SOLUTION, file_of, point_of
-from sharpmin.paper.jobs import Job
 from sharpmin.rows import as_file, row
 from sharpmin.runs import Run
-from sharpmin.subjects import REGIMES, Evaluation, Load, Subject, of_run
+from sharpmin.subjects import Evaluation, Subject, of_run
 from sharpmin.sweep.trial import Measure, Trial, named
-from sharpmin.zoo import build
-
-
-def points(trial: Trial) -> Mapping[str, str]:
-    """The names of its minimizers and of the iterates that are kept, and of their files."""
-    job = trial.job
-    if isinstance(job, Job):
-        return REGIMES
-    return {point_of(epoch, job.config): file_of(epoch, job.config) for epoch in trial.iterates} | {SOLUTION: SOLUTION}
 
 
 def measure(trial: Trial, run: Run, split: Split, *, environment: dict[str, Any], device: torch.device) -> None:
@@ -56,20 +42,11 @@ def kept_row(run: Run, point: str, measure: Measure, evaluated: dict[str, Any]) 
 
 def evaluation(trial: Trial, examples: int) -> dict[str, Any]:
     """How f is evaluated, as kept beside a result: as in the paper."""
-    batch = trial.job.evaluation_batch if isinstance(trial.job, Job) else DEFAULT_BATCH
-    return {"batch_norm": "batch", "batch_size": min(batch, examples), "precision": "float32", "only": None}
+    batch = min(trial.job.evaluation_batch, examples)
+    return {"batch_norm": "batch", "batch_size": batch, "precision": "float32", "only": None}
 
 
 def subject_of(trial: Trial, run: Run, split: Split, device: torch.device) -> Subject:
     """The trained minimizers, and the iterates that are kept."""
     how = Evaluation(**{**evaluation(trial, len(split.train)), "device": device})
-    if isinstance(trial.job, Job):
-        return of_run(run.folder, split, how)
-    network = trial.job.network
-    model = build(network, seed=0, shape=split.train.inputs.shape[1:], classes=split.classes)
-
-    def loading(file: str) -> Load:
-        return lambda model: model.load_state_dict(run.load(file)[0])
-
-    loads = {point: loading(file) for point, file in points(trial).items()}
-    return Subject(network, model, split.train, classification, split.test, None, loads, run, how, network)
+    return of_run(run.folder, split, how, trial.job.files(trial.iterates))
