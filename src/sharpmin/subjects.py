@@ -104,10 +104,21 @@ class Subject:
         return objective.recalibrated(objective.theta) if objective.batch_norm == "recalibrate" else objective
 
 
+def is_single(settings: Mapping[str, Any]) -> bool:
+    """Whether a run of these settings is a single training, which has one minimizer and not two."""
+    return "config" in settings
+
+
+def check_pair(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raise a RunError for a single training where two minimizers are needed."""
+    if is_single(settings):
+        raise RunError(f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot")
+
+
 def points_of(folder: Path) -> dict[str, str]:
     """The points of a run by name, and their files: two minimizers, or the one of a single training."""
     file = folder / "settings.json"
-    return SINGLE if file.exists() and "config" in read_object(file) else REGIMES
+    return SINGLE if file.exists() and is_single(read_object(file)) else REGIMES
 
 
 def are_made_up(folders: Iterable[Path]) -> bool:
@@ -128,14 +139,15 @@ def settings_of(
     file = folder / "settings.json"
     if not file.exists():
         raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin plot made")
-    if points is REGIMES and points_of(folder) is SINGLE:
-        raise RunError(f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot")
+    settings = read_object(file)
+    if points == REGIMES:
+        check_pair(folder, settings)
     missing = [name for name in points.values() if not (folder / f"{name}.safetensors").exists()]
     if missing:
-        verb = "train" if points is SINGLE else "plot"
+        verb = "train" if is_single(settings) else "plot"
         raise RunError(f"{folder} is not finished ({', '.join(missing)} missing): run its sharpmin {verb} again")
-    settings = read_object(file, needed)
     with readable(file):
+        having(settings, needed, "it")
         having(settings.get("data", {}), ("name", "synthetic", "sha1") if "data" in needed else (), "data")
     return settings
 

@@ -7,7 +7,7 @@ import pytest
 
 from sharpmin.cli import run
 from sharpmin.disk import write_json
-from sharpmin.errors import RunError
+from sharpmin.errors import RunError, UsageError
 from sharpmin.paper.tables import cells, markdown, remarks
 from sharpmin.runs import Run
 
@@ -108,8 +108,9 @@ def test_command_line(trials, tmp_path, capsys):
 
 
 def test_runs_of_two_experiments_make_no_table(trials, tmp_path):
-    with pytest.raises(RunError, match=r"differ in more than the seed \(network: F1 and C1\)"):
+    with pytest.raises(UsageError, match=r"differ in more than the seed \(network: F1 and C1\)"):
         cells([*trials, trial(tmp_path / "other", 0, network="C1")])
+    assert run(["tables", *map(str, trials), str(tmp_path / "other")]) == 2  # as from the report
     with pytest.raises(RunError, match="no runs"):
         cells([])
 

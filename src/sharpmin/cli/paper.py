@@ -108,13 +108,13 @@ def distances(*runs: Path) -> None:
 
     from sharpmin.paper.distances import PUBLISHED, distances
     from sharpmin.paper.inputs import MADE_UP
-    from sharpmin.subjects import are_made_up
+    from sharpmin.subjects import are_made_up, settings_of
     from sharpmin.trials import check_alike, pairs
 
     if not runs:
         raise UsageError("give one run folder or more")
     runs = pairs(runs) or runs
-    check_alike(runs)
+    check_alike({run: settings_of(run) for run in runs})
     found = {run.name: distances(run) for run in runs}
     shown = Table("run", "|x_SB - x0|", "|x_LB - x0|", "|x_SB - x_LB|", "SB / LB", box=None)
     for name, d in found.items():

@@ -66,13 +66,15 @@ def cells(folders: Sequence[Path]) -> list[Cell]:
     """The cells of Tables 2, 3 and 4 that these runs, trials of one experiment, can fill.
 
     Raises:
-        RunError: no runs, not a finished one, or runs that differ in more than their seed.
+        RunError: no runs, or not a finished one.
+        UsageError: runs that differ in more than their seed.
 
     """
     if not folders:
         raise RunError("there are no runs to make tables of: give run folders of sharpmin plot")
-    check_alike(folders)
-    network = settings_of(folders[0])["network"]
+    found = {folder: settings_of(folder) for folder in folders}
+    check_alike(found)
+    network = found[folders[0]]["network"]
     return [cell for cell in (*table_2(network, folders), *tables_3_and_4(network, folders)) if cell.values]
 
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sharpmin.disk import read_json, read_list, readable
+from sharpmin.disk import read_json, read_list, read_object, readable
 from sharpmin.errors import RunError, UsageError
 from sharpmin.history import epochs_in_words
 from sharpmin.report.story import REGIMES, Connection, Curve, Lines, Plane, Row, Story, Trial
 from sharpmin.runs import Run
-from sharpmin.subjects import labels
-from sharpmin.trials import differences as settings_apart
+from sharpmin.subjects import check_pair, is_single, labels
+from sharpmin.trials import check_alike
 
 GRID = re.compile(r"(line|arc)-(\d+)-(\d+)\.jsonl")
 NEEDED = {
@@ -24,7 +24,6 @@ NEEDED = {
     "density": ("minimizer", "grid", "density", "standard_error"),
     "noise-scale": ("minimizer", "value", "standard_error", "lower_bound", "status"),
 }
-TOLD = 3  # differences
 PLACE = ("alpha", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 EPOCH = ("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
@@ -47,7 +46,7 @@ def gather(sources: Sequence[Path]) -> Story:
         raise UsageError("give run folders (runs/NAME-...) or result files (Figures/NAME.json)")
     folders = [source for source in sources if source.is_dir()]
     trials = tuple(sorted(map(trial, folders), key=lambda found: (found.settings.get("seed", 0), found.name)))
-    check_alike(trials)
+    check_alike({one.folder: {**one.settings, "points": ", ".join(one.points)} for one in trials})
     story = Story(distinct(trials))
     for folder in folders:
         for file in sorted(folder.glob("*.json")):
@@ -68,7 +67,7 @@ def elsewhere(source: Path) -> str | None:
     """
     if source.is_dir():
         settings = source / "settings.json"
-        return "a single training" if settings.exists() and has(read_json(settings), "config") else None
+        return "a single training" if settings.exists() and is_single(read_object(settings)) else None
     many = source.suffix == ".json" and has(read_json(source), "provenance")
     return "of many trainings, for the page of sharpmin paper all" if many else None
 
@@ -78,12 +77,9 @@ def trial(folder: Path) -> Trial:
     settings_file = folder / "settings.json"
     if not settings_file.exists():
         raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin made")
-    settings = read_json(settings_file)
+    settings = read_object(settings_file)
+    check_pair(folder, settings)
     with readable(settings_file):
-        if "config" in settings:
-            raise RunError(
-                f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot"
-            )
         ours, name, points = identified(settings)
     rows = {kind: lines(folder / f"{kind}.jsonl", needs) for kind, needs in NEEDED.items()}
     points = points or tuple(dict.fromkeys(row["minimizer"] for found in rows.values() for row in found))
@@ -147,23 +143,6 @@ def checked(file: Path, compared: Any) -> Row:
 def unlike(values: Sequence[Row]) -> tuple[Row, ...]:
     """The distinct ones, in order."""
     return tuple(value for place, value in enumerate(values) if value not in values[:place])
-
-
-def check_alike(trials: Sequence[Trial]) -> None:
-    """Raise a UsageError where the runs differ in more than their seed."""
-    for other in trials[1:]:
-        if different := list(differences(trials[0], other)):
-            raise UsageError(
-                f"{trials[0].folder} and {other.folder} differ in more than the seed ({'; '.join(different[:TOLD])}): "
-                "make a report of each"
-            )
-
-
-def differences(one: Trial, other: Trial) -> Iterator[str]:
-    """The settings in which two runs differ, seeds aside, in words."""
-    yield from settings_apart(one.settings, other.settings)
-    if one.points != other.points:
-        yield f"points: {', '.join(one.points)} and {', '.join(other.points)}"
 
 
 def distinct(trials: Sequence[Trial]) -> tuple[Trial, ...]:
