@@ -22,9 +22,11 @@ from sharpmin.data.record import fingerprint
 from sharpmin.disk import having, read_object, readable
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
+from sharpmin.journal import Journal
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective, Precision
 from sharpmin.paper.jobs import REGIMES
+from sharpmin.rows import as_file
 from sharpmin.runs import Run, open_run
 from sharpmin.tasks import load_task
 from sharpmin.weights import matching
@@ -102,6 +104,15 @@ class Subject:
         """F around a point, with a gradient: under "recalibrate" its statistics are estimated there, and held."""
         objective = self.at(point)
         return objective.recalibrated(objective.theta) if objective.batch_norm == "recalibrate" else objective
+
+    def journal(self, point: str) -> Journal:
+        """The same, with what is evaluated kept in the run folder until it is told to forget."""
+        return Journal(self.around(point), self.run.folder / f"unfinished-{as_file(point)}")
+
+    def described(self, objective: Objective) -> dict[str, Any]:
+        """How f is evaluated, as kept beside a result."""
+        settings = {key: getattr(objective, key) for key in ("batch_norm", "batch_size", "precision")}
+        return {**settings, "only": self.evaluation.only and list(self.evaluation.only)}
 
 
 def is_single(settings: Mapping[str, Any]) -> bool:

@@ -78,7 +78,7 @@ class Survey:
 def surveyed(setting: Setting, asked: Asked) -> landscape.Plane | landscape.Lines:
     """Evaluate what was asked for, but what the run folder has of it."""
     survey = (lined if asked.kind == "lines" else planar)(setting, asked)
-    run, name = setting.subject.run, file_name(asked, described(setting.subject, survey.objective))
+    run, name = setting.subject.run, file_name(asked, setting.subject.described(survey.objective))
     grid, found = kept(run, name)
     if grid is not None and repr(survey.first(grid)) != repr(found[0]):
         grid, found = None, []
@@ -107,12 +107,6 @@ def file_name(asked: Asked, how: dict[str, Any]) -> str:
     """The file of everything asked for."""
     digest = hashlib.sha256(json.dumps({**asdict(asked), **how}, sort_keys=True).encode()).hexdigest()[:10]
     return f"{'lines' if asked.kind == 'lines' else 'plane'}-{digest}.jsonl"
-
-
-def described(subject: Subject, objective: Objective) -> dict[str, Any]:
-    """How f is evaluated."""
-    settings = {key: getattr(objective, key) for key in ("batch_norm", "batch_size", "precision")}
-    return {**settings, "only": subject.evaluation.only and list(subject.evaluation.only)}
 
 
 def evaluated_on(subject: Subject, on: str) -> Objective:

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 
 from sharpmin.data import Split
-from sharpmin.journal import Journal
-from sharpmin.rows import as_file, row
+from sharpmin.rows import keep, kept
 from sharpmin.runs import Run
 from sharpmin.subjects import Evaluation, Subject, of_run
 from sharpmin.sweep.trial import Measure, Trial, named
@@ -16,28 +15,21 @@ def measure(trial: Trial, run: Run, split: Split, *, environment: dict[str, Any]
     """Take the measures whose rows are not there, and add them."""
     subject = subject_of(trial, run, split, device)
     for point in subject.points:
-        missing = [m for m in trial.measures if not is_kept(run, point, m, evaluation(trial, len(split.train)))]
+        missing = [m for m in trial.measures if not kept_row(run, point, m, evaluation(trial, len(split.train)))]
         if not missing:
             continue
-        objective = Journal(subject.around(point), run.folder / f"unfinished-{as_file(point)}")
+        objective = subject.journal(point)
         for measure in missing:
             name, options = named(measure)
             asked = {**options, **evaluation(trial, len(split.train))}
-            line = {**row(point, measure(objective), environment), "asked": asked}
-            run.add_line(f"{name}.jsonl", line)
+            keep(run, name, point, measure(objective), asked=asked, environment=environment)
         objective.forget()
-
-
-def is_kept(run: Run, point: str, measure: Measure, evaluated: dict[str, Any]) -> bool:
-    """Whether a row of this very measurement is there."""
-    return kept_row(run, point, measure, evaluated) is not None
 
 
 def kept_row(run: Run, point: str, measure: Measure, evaluated: dict[str, Any]) -> dict[str, Any] | None:
     """The row of this very measurement, or None."""
     name, options = named(measure)
-    wanted = {"minimizer": point, "asked": {**options, **evaluated}}
-    return next((line for line in run.read_lines(f"{name}.jsonl") if wanted.items() <= line.items()), None)
+    return kept(run, name, point, {**options, **evaluated})
 
 
 def evaluation(trial: Trial, examples: int) -> dict[str, Any]:

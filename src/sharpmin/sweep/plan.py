@@ -15,7 +15,7 @@ from sharpmin.paper.jobs import Job, check_batches, check_points
 from sharpmin.paper.parametric import rows_of
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, place
-from sharpmin.sweep.measuring import evaluation, is_kept
+from sharpmin.sweep.measuring import evaluation, kept_row
 from sharpmin.sweep.trial import Trial
 from sharpmin.train_config import check
 
@@ -115,4 +115,4 @@ def is_evaluated(trial: Trial, run: Run) -> bool:
 def is_measured(trial: Trial, run: Run, examples: int) -> bool:
     """Whether all of its measures are taken at all of its minimizers."""
     job, how = trial.job, evaluation(trial, examples)
-    return all(is_kept(run, point, measure, how) for point in job.files(trial.iterates) for measure in trial.measures)
+    return all(kept_row(run, point, measure, how) for point in job.files(trial.iterates) for measure in trial.measures)
