@@ -81,8 +81,9 @@ def training_curves(run: Path, /, *, out: Path = Path()) -> None:
     """
     from sharpmin import plots
     from sharpmin.data.record import titled
+    from sharpmin.paper.jobs import REGIMES
     from sharpmin.runs import Run
-    from sharpmin.subjects import REGIMES, TRAINED, settings_of
+    from sharpmin.subjects import TRAINED, settings_of
 
     settings = settings_of(run, needed=TRAINED)
     states = {regime: Run(run).load_state(name) for regime, name in REGIMES.items()}

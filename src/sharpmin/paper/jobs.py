@@ -12,6 +12,7 @@ import torch
 from sharpmin.errors import UsageError
 from sharpmin.landscape.paths import Kind, check_kind, default_alphas
 from sharpmin.objective import DEFAULT_BATCH
+from sharpmin.paper.grids import Grid
 from sharpmin.paper.iterates import SOLUTION, file_of, point_of
 from sharpmin.train_config import TrainConfig
 
@@ -68,6 +69,11 @@ class Job:
         if self.test_size is None:
             del training["test_size"]  # folders made before it could be named stay theirs
         return named(training | {SMALL: self.small_batch.settings(), LARGE: self.large_batch.settings()}, data, device)
+
+    @property
+    def grid(self) -> Grid:
+        """The points of the path, which a file of the run folder is named after."""
+        return Grid(self.path, self.points, self.evaluation_batch)
 
     def files(self, iterates: Sequence[int] = ()) -> dict[str, str]:
         """The names of its minimizers, and of their files."""

@@ -112,7 +112,7 @@ def evaluate(
     group: Group = ALONE,
 ) -> list[dict[str, float]]:
     """The rows of the curve; each is kept as soon as it is computed."""
-    name = rows_of(job)
+    name = job.grid.file
     rows = run.read_lines(name, (*(field.name for field in fields(Point)), "seconds"))
     alphas = default_alphas(job.points)[len(rows) :]
     theta = partial(between_ends, theta_small, theta_large, kind=job.path)
@@ -124,11 +124,6 @@ def evaluate(
         progress(f"evaluate {job.path}", len(rows), job.points, unit="points", note=note)
         began = time.perf_counter()
     return rows
-
-
-def rows_of(job: Job) -> str:
-    """The file of the rows of the curve."""
-    return f"{job.path}-{job.points}-{job.evaluation_batch}.jsonl"
 
 
 def curve(

@@ -12,13 +12,13 @@ from typing import Any
 
 from sharpmin.batching import DEFAULT_BATCH
 from sharpmin.errors import RunError
+from sharpmin.paper.grids import ALPHAS, grids, have_minimizers
 from sharpmin.paper.metric import EPSILONS, asked, unlike_the_paper
 from sharpmin.paper.published import accuracy_cell, sharpness_row
 from sharpmin.runs import Run
 from sharpmin.subjects import settings_of
 from sharpmin.trials import check_alike
 
-ALPHAS = {"SB": 0.0, "LB": 1.0}
 PARTS = ("train", "test")
 SPACES = {3: None, 4: 100}
 
@@ -89,9 +89,9 @@ def table_2(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
 
 def along_the_path(run: Run) -> list[dict[str, Any]]:
     """The evaluated points of the straight line; of several grids that have both minimizers the finest."""
-    files = sorted(run.folder.glob("line-*.jsonl"), key=lambda file: int(file.stem.split("-")[1]))
-    lines = [run.read_lines(file.name, ("alpha", "train_accuracy", "test_accuracy")) for file in files]
-    return next((line for line in reversed(lines) if {*ALPHAS.values()} <= {row["alpha"] for row in line}), [])
+    files = [grid.file for grid in grids(run.folder) if grid.path == "line"]
+    lines = [run.read_lines(file, ("alpha", "train_accuracy", "test_accuracy")) for file in files]
+    return max(filter(have_minimizers, lines), key=len, default=[])
 
 
 def tables_3_and_4(network: str, folders: Sequence[Path]) -> Iterator[Cell]:

@@ -3,7 +3,6 @@
 Run folders that differ in more than their seed do not make one mean, so they do not make one report.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 from sharpmin.disk import read_json, read_list, read_object, readable
 from sharpmin.errors import RunError, UsageError
 from sharpmin.history import epochs_in_words
-from sharpmin.report.story import REGIMES, Connection, Curve, Lines, Plane, Row, Story, Trial
+from sharpmin.paper.grids import grids
+from sharpmin.paper.jobs import REGIMES
+from sharpmin.report.story import Connection, Curve, Lines, Plane, Row, Story, Trial
 from sharpmin.runs import Run
 from sharpmin.subjects import check_pair, is_single, labels
 from sharpmin.trials import check_alike
 
-GRID = re.compile(r"(line|arc)-(\d+)-(\d+)\.jsonl")
 NEEDED = {
     "sharpness": ("minimizer", "value", "loss", "max_loss", "first_order", "epsilon", "status"),
     "spectrum": ("minimizer", "eigenvalues", "residuals", "converged"),
@@ -122,10 +122,9 @@ def lines(file: Path, needed: Sequence[str]) -> tuple[Row, ...]:
 
 def curves(folder: Path, name: str) -> Iterator[Curve]:
     """What was evaluated between the two minimizers of a run of sharpmin plot."""
-    for file in sorted(folder.glob("*.jsonl")):
-        if matched := GRID.fullmatch(file.name):
-            kind, points, batch = matched.groups()
-            yield Curve(name, kind, ("SB", "LB"), lines(file, PLACE), int(points), "batch", int(batch))
+    for grid in grids(folder):
+        rows = lines(folder / grid.file, PLACE)
+        yield Curve(name, grid.path, ("SB", "LB"), rows, grid.points, "batch", grid.batch)
 
 
 def checked(file: Path, compared: Any) -> Row:

@@ -12,7 +12,6 @@ from sharpmin.data.record import described
 from sharpmin.errors import UsageError
 from sharpmin.paper.inputs import cut, whole
 from sharpmin.paper.jobs import Job, check_batches, check_points
-from sharpmin.paper.parametric import rows_of
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, place
 from sharpmin.sweep.measuring import evaluation, kept_row
@@ -109,7 +108,7 @@ def state_of(trial: Trial, run: Run, *, examples: int) -> State:
 def is_evaluated(trial: Trial, run: Run) -> bool:
     """Whether the path between a pair is."""
     job = trial.job
-    return not isinstance(job, Job) or len(run.read_lines(rows_of(job))) == job.points
+    return not isinstance(job, Job) or len(run.read_lines(job.grid.file)) == job.points
 
 
 def is_measured(trial: Trial, run: Run, examples: int) -> bool:
