@@ -1,4 +1,4 @@
-"""Read run folders and result files into a Story; the only code of the report that reads the disk.
+"""Read run folders and result files into a Story, of which the sections then tell.
 
 Run folders that differ in more than their seed do not make one mean, so they do not make one report.
 """

@@ -12,7 +12,6 @@ from sharpmin.paper.grids import have_minimizers
 from sharpmin.paper.jobs import REGIMES
 
 Row = dict[str, Any]
-PARTS = ("train", "test")
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def density(story: Story, trial: Trial) -> Figure:
     return Figure(
         f"Density of all eigenvalues, {trial.name}",
         (chart(series, x=across, y=up, describes=f"Density of the eigenvalues. {described}."),),
-        tuple(replaced for replaced in legend(story, line=True)),
+        legend(story, line=True),
         "Read it as a histogram: the area between two values is the share of eigenvalues there.",
         Numbers(f"density-{trial.name.replace(' ', '-')}", ("point", "eigenvalue", "density", "standard_error"), raw),
     )
