@@ -103,12 +103,11 @@ def distances(*runs: Path) -> None:
     runs
         Run folders made by sharpmin plot, one for each trial; single trainings among them are left out.
     """
-    from statistics import fmean, stdev
-
     from rich.table import Table
 
     from sharpmin.paper.distances import PUBLISHED, distances
     from sharpmin.paper.inputs import MADE_UP
+    from sharpmin.spread import spread
     from sharpmin.subjects import are_made_up, settings_of
     from sharpmin.trials import check_alike, pairs
 
@@ -121,9 +120,8 @@ def distances(*runs: Path) -> None:
     for name, d in found.items():
         shown.add_row(name, *(f"{value:.4g}" for value in (d.small_batch, d.large_batch, d.between, d.ratio)))
     show(shown)
-    ratios = [d.ratio for d in found.values()]
-    spread = f" ± {stdev(ratios):.2f}" if len(ratios) > 1 else ""
-    print(f"SB / LB: {fmean(ratios):.2f}{spread} (n = {len(ratios)}); the paper: {PUBLISHED[0]:g} to {PUBLISHED[1]:g}")
+    ratio = spread(d.ratio for d in found.values())
+    print(f"SB / LB: {ratio.fixed()} (n = {ratio.n}); the paper: {PUBLISHED[0]:g} to {PUBLISHED[1]:g}")
     if are_made_up(runs):
         print(MADE_UP)
 

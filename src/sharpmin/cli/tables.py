@@ -41,8 +41,8 @@ def tables(*runs: Path, json: Path | None = None) -> None:
         rows = [
             {
                 **asdict(cell),
-                "mean": cell.mean,
-                "deviation": cell.deviation,
+                "mean": cell.ours.mean,
+                "deviation": cell.ours.deviation,
                 "ratio": cell.ratio,
                 "synthetic": made_up,
             }

@@ -4,7 +4,6 @@ Every run folder is a trial. Accuracies (Table 2) are those along the path at al
 4) is what `sharpmin sharpness` left in the folder. Nothing is computed here but means and standard deviations.
 """
 
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from sharpmin.paper.grids import ALPHAS, grids, have_minimizers
 from sharpmin.paper.metric import EPSILONS, asked, unlike_the_paper
 from sharpmin.paper.published import accuracy_cell, sharpness_row
 from sharpmin.runs import Run
+from sharpmin.spread import Spread
 from sharpmin.subjects import settings_of
 from sharpmin.trials import check_alike
 
@@ -47,19 +47,14 @@ class Cell:
     published: tuple[float, float] | None
 
     @property
-    def mean(self) -> float:
-        """Over the trials."""
-        return statistics.fmean(self.values)
-
-    @property
-    def deviation(self) -> float | None:
-        """The sample standard deviation; None of a single trial."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
+    def ours(self) -> Spread:
+        """Mean and deviation over the trials."""
+        return Spread(self.values)
 
     @property
     def ratio(self) -> float | None:
         """Our mean over the published one."""
-        return self.mean / self.published[0] if self.published and self.published[0] else None
+        return self.ours.mean / self.published[0] if self.published and self.published[0] else None
 
 
 def cells(folders: Sequence[Path]) -> list[Cell]:
@@ -144,7 +139,7 @@ def markdown(found: Sequence[Cell]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in found:
-        ours = f"{cell.mean:.2f}" + ("" if cell.deviation is None else f" ± {cell.deviation:.2f}")
+        ours = cell.ours.fixed()
         paper = "{:.2f} ± {:.2f}".format(*cell.published) if cell.published else "-"
         ratio = "-" if cell.ratio is None else f"{cell.ratio:.2f}"
         epsilon = "" if cell.epsilon is None else f"{cell.epsilon:g}"

@@ -10,8 +10,8 @@ from sharpmin.history import Epoch, has_converged
 from sharpmin.measures.sharpness import still_climbing
 from sharpmin.paper.jobs import REGIMES
 from sharpmin.report.evidence import over_trials
-from sharpmin.report.spread import number
 from sharpmin.report.story import Story, Trial
+from sharpmin.spread import number
 
 FEWEST = 3  # trials that a standard deviation takes at least
 

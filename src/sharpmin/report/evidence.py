@@ -10,8 +10,8 @@ from typing import Any
 
 from sharpmin.paper.grids import ALPHAS
 from sharpmin.paper.metric import AS_IN_THE_PAPER, EPSILONS, asked, in_words, unlike_the_paper
-from sharpmin.report.spread import Spread, spread
 from sharpmin.report.story import Row, Story, Trial
+from sharpmin.spread import Spread, spread
 
 HOW_SHARPNESS = (
     *("epsilon", "subspace", "start", "iterations", "solver", "batch_norm", "batch_size", "precision", "only"),

@@ -6,8 +6,8 @@ from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Block, Figure, Numbers, Section, Table, rows_of, shown
 from sharpmin.report.chart import Series, chart
 from sharpmin.report.sections.looks import legend, look, mark
-from sharpmin.report.spread import number, plus_minus
 from sharpmin.report.story import Row, Story, Trial
+from sharpmin.spread import number, plus_minus
 
 LEAD = (
     "An eigenvalue of the Hessian is the curvature of the loss along its direction. Each lies within its residual of a "
