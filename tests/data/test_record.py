@@ -37,4 +37,4 @@ def test_another_order_is_another_data_set():
 
 def test_made_up_data_are_called_so():
     assert titled(described(SPLIT)) == "synthetic (made up, not real data)"
-    assert titled({"name": "mnist", "synthetic": False}) == "mnist"
+    assert titled({"name": "mnist", "synthetic": False}) == "MNIST"
