@@ -24,6 +24,7 @@ from sharpmin.data import Examples, Split
 from sharpmin.landscape.paths import default_alphas
 from sharpmin.objective import Objective
 from sharpmin.paper import parametric
+from sharpmin.paper.jobs import Job
 from sharpmin.train_config import TrainConfig
 from sharpmin.training import train
 
@@ -89,7 +90,7 @@ class Sharpmin:
     def job(self, split: Split, batch_sizes: tuple[int, int], points: int) -> dict[str, float]:
         """The whole job with its run folder; seconds of its stages. Evaluation is always float32."""
         small, large = (TrainConfig(batch_size=b, epochs=1, precision=self.precision) for b in batch_sizes)
-        job = parametric.Job("C1", seed=0, small_batch=small, large_batch=large, points=points)
+        job = Job("C1", seed=0, small_batch=small, large_batch=large, points=points)
         with tempfile.TemporaryDirectory() as folder:
             return parametric.compute(job, split, runs=Path(folder), environment={})[0].seconds
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpmin.paper.configurations import configurations
-from sharpmin.paper.parametric import ParametricPlot, load
+from sharpmin.paper.parametric_plot import ParametricPlot, load
 from sharpmin.paper.performance import iterations_limit
 from sharpmin.paper.published import PublishedCurve, accuracy_cell, difference, figure_3, published, sharpness_row
 from sharpmin.paper.recipes import RECIPES

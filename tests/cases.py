@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sharpmin.data import Examples, Split, synthetic
-from sharpmin.paper.parametric import Job
+from sharpmin.paper.jobs import Job
 from sharpmin.train_config import TrainConfig
 from sharpmin.zoo import conv_block, dense_block
 

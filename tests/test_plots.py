@@ -10,7 +10,7 @@ from cases import tiny_job
 from sharpmin import plots
 from sharpmin.history import Epoch
 from sharpmin.landscape import Path
-from sharpmin.paper.parametric import ParametricPlot, Point
+from sharpmin.paper.parametric_plot import ParametricPlot, Point
 from sharpmin.paper.published import figure_3
 
 ALPHAS = np.linspace(-1, 2, 25)

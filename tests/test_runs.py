@@ -1,19 +1,17 @@
-"""Run folders: what is written is whole, what is read is what was written, and everything else has a sentence."""
+"""Run folders: what is read is what was written, and everything else has a sentence."""
 
-import errno
 import os
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 import torch
 
 from cases import random, same_bits
 from forked import exit_code, start
+from sharpmin.disk import read_json, write_json
 from sharpmin.distributed.group import Group
 from sharpmin.errors import RunError
 from sharpmin.history import Epoch, State
-from sharpmin.runs import Run, check_writable, open_run, read_json, remove, write, write_json, written
+from sharpmin.runs import Run, open_run
 
 WEIGHTS = {"0.weight": random(3, 2, dtype=torch.float32), "0.bias": torch.tensor([torch.nan, -0.0])}
 STATE = State(
@@ -44,6 +42,19 @@ def test_the_solution_replaces_the_checkpoint(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["small.history.jsonl", "small.safetensors"]
 
 
+@pytest.mark.parametrize(
+    ("rank", "left"), [(0, ["solution.safetensors"]), (1, ["replay.history.jsonl", "solution.safetensors"])]
+)
+def test_rank_0_drops_the_files_of_a_name(tmp_path, monkeypatch, rank, left):
+    for name in ("replay.history.jsonl", "solution.safetensors"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr("sharpmin.disk.world", lambda: Group(rank, 2))
+    monkeypatch.setattr(Group, "wait", lambda self: None)
+    Run(tmp_path).drop("replay")
+    Run(tmp_path).drop("nothing")
+    assert sorted(p.name for p in tmp_path.iterdir()) == left
+
+
 def test_nothing_trained_yet_is_no_state(tmp_path):
     assert Run(tmp_path).load_state("small") is None
     assert Run(tmp_path).read_lines("line.jsonl") == []
@@ -66,47 +77,6 @@ def test_rows_that_two_processes_add_at_once_are_all_there(tmp_path):
     rows = Run(folder).read_lines("line.jsonl")
     assert [row["n"] for row in rows if row["by"] == "a"] == [row["n"] for row in rows if row["by"] == "b"]
     assert len(rows) == 200
-
-
-def write_half(file):
-    with written(file) as beside:
-        beside.write_text("half")
-        raise ArithmeticError
-
-
-def test_an_exception_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
-    file = tmp_path / "numbers.json"
-    file.write_text("old")
-
-    with pytest.raises(ArithmeticError):
-        write_half(file)
-    assert file.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_is_one_sentence_and_the_old_file_stays(tmp_path, monkeypatch, call):
-    file = tmp_path / "numbers.json"
-    file.write_text("old")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, call, full)
-    with pytest.raises(RunError, match=f"cannot write {file}: No space left on device; free some room") as caught:
-        write(file, b"new")
-    monkeypatch.undo()
-    assert "\n" not in str(caught.value)
-    assert file.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_really_full_device(tmp_path, monkeypatch):
-    monkeypatch.setattr("sharpmin.runs.Path.with_name", lambda self, name: type(self)("/dev/full"))
-    monkeypatch.setattr("sharpmin.runs.Path.unlink", lambda self, **_: None)
-    with pytest.raises(RunError, match="No space left on device"):
-        write(tmp_path / "x.json", b"content")
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b[:20], lambda b: b"", lambda b: b"\xff" * len(b)])
@@ -179,14 +149,6 @@ def test_a_file_that_is_not_there_is_no_file_to_restore(tmp_path):
             read()
 
 
-def test_a_place_without_permission_is_told_before_the_work(tmp_path, monkeypatch):
-    check_writable(tmp_path / "new" / "Figures")
-    monkeypatch.setattr("os.access", lambda place, _: place != tmp_path)
-    check_writable(tmp_path.parent)
-    with pytest.raises(RunError, match=f"cannot write to {tmp_path}: no permission, so nothing was computed"):
-        check_writable(tmp_path / "new" / "Figures")
-
-
 def test_each_environment_is_noted_once(tmp_path):
     run = Run(tmp_path)
     notes = [run.note_environment({"threads": n}) for n in (2, 2, 1, 1)]
@@ -203,31 +165,3 @@ def test_what_a_killed_process_left_half_written_is_swept_once_it_is_old(tmp_pat
     open_run(tmp_path, "F1", {"seed": 0})
     assert not old.exists()
     assert fresh.exists()
-
-
-@dataclass(frozen=True)
-class Watched(Group):
-    """A process of two that notes what is in a folder whenever all of them meet."""
-
-    folder: Path = Path()
-    met: list[list[str]] = field(default_factory=list)
-
-    def wait(self):
-        self.met.append(sorted(p.name for p in self.folder.rglob("*")))
-
-
-@pytest.mark.parametrize(("rank", "left"), [(0, ["x.json"]), (1, [])])
-def test_rank_0_writes_between_two_meetings_of_all(tmp_path, monkeypatch, rank, left):
-    group = Watched(rank, 2, tmp_path)
-    monkeypatch.setattr("sharpmin.runs.world", lambda: group)
-    write(tmp_path / "x.json", b"content")
-    assert group.met == [[], left]
-
-
-@pytest.mark.parametrize(("rank", "left"), [(0, []), (1, ["sub", "x.json"])])
-def test_rank_0_removes_between_two_meetings_of_all(tmp_path, monkeypatch, rank, left):
-    write(tmp_path / "sub" / "x.json", b"content")
-    group = Watched(rank, 2, tmp_path)
-    monkeypatch.setattr("sharpmin.runs.world", lambda: group)
-    remove(tmp_path / "sub")
-    assert group.met == [["sub", "x.json"], left]

@@ -18,8 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from sharpmin.disk import locked, readable, remove, write
 from sharpmin.objective import Objective
-from sharpmin.runs import locked, readable, remove, write
 
 
 class Journal(Objective):

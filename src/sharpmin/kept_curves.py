@@ -35,7 +35,7 @@ def trained(
         progress=progress,
     )
     keep(run, name, state, config)
-    (run.folder / f"{name}.checkpoint.safetensors").unlink(missing_ok=True)
+    run.drop(f"{name}.checkpoint")
     return name, state
 
 

@@ -1,7 +1,13 @@
-"""A result as a row of a run folder: a line of JSON, without long vectors."""
+"""A result as a row of a run folder: a line of JSON, without long vectors.
+
+With what was asked for beside it, nothing is measured twice, whichever verb or sweep asks again.
+"""
 
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sharpmin.runs import Run
 
 BIG = ("displacement", "eigenvectors")  # vectors of n numbers, kept out of the rows
 
@@ -11,6 +17,19 @@ def row(point: str, result: Any, environment: dict[str, Any]) -> dict[str, Any]:
     values = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in BIG}
     plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in values.items()}
     return {"minimizer": point, **plain, "environment": environment}
+
+
+def keep(run: "Run", name: str, point: str, result: Any, *, asked: dict[str, Any], environment: dict[str, Any]) -> None:
+    """Add a result to `name`.jsonl, with everything that was asked for."""
+    run.add_line(f"{name}.jsonl", {**row(point, result, environment), "asked": asked})
+
+
+def kept(run: "Run", name: str, point: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+    """The row of `name`.jsonl of an earlier measurement of the very same, or None."""
+    same = {"minimizer": point, "asked": asked}
+    return next(
+        (line for line in run.read_lines(f"{name}.jsonl", ("minimizer",)) if same.items() <= line.items()), None
+    )
 
 
 def as_file(point: str) -> str:

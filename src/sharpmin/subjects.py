@@ -20,16 +20,19 @@ from sharpmin.batchnorm import Policy
 from sharpmin.checkpoints import load_into, parse_place, read_checkpoint
 from sharpmin.data import Split
 from sharpmin.data.record import fingerprint
+from sharpmin.disk import having, read_object, readable
 from sharpmin.distributed.group import ALONE, Group
 from sharpmin.errors import RunError, UsageError
+from sharpmin.journal import Journal
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective
-from sharpmin.runs import Run, having, open_run, read_object, readable
+from sharpmin.paper.jobs import REGIMES
+from sharpmin.rows import as_file
+from sharpmin.runs import Run, open_run
 from sharpmin.tasks import load_task
 from sharpmin.weights import matching
 from sharpmin.zoo import build
 
-REGIMES = {"SB": "small_batch", "LB": "large_batch"}
 SINGLE = {"solution": "solution"}
 TRAINED = ("network", "seed", "train_size", "data")
 """The settings by which a run's data are found again."""
@@ -102,11 +105,31 @@ class Subject:
         """F around a point, with a gradient: under "recalibrate" its statistics are estimated there, and held."""
         return self.at(point).differentiable()
 
+    def journal(self, point: str) -> Journal:
+        """The same, with what is evaluated kept in the run folder until it is told to forget."""
+        return Journal(self.around(point), self.run.folder / f"unfinished-{as_file(point)}")
+
+    def described(self, objective: Objective) -> dict[str, Any]:
+        """How f is evaluated, as kept beside a result."""
+        settings = {key: getattr(objective, key) for key in ("batch_norm", "batch_size", "precision")}
+        return {**settings, "only": self.evaluation.only and list(self.evaluation.only)}
+
+
+def is_single(settings: Mapping[str, Any]) -> bool:
+    """Whether a run of these settings is a single training, which has one minimizer and not two."""
+    return "config" in settings
+
+
+def check_pair(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raise a RunError for a single training where two minimizers are needed."""
+    if is_single(settings):
+        raise RunError(f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot")
+
 
 def points_of(folder: Path) -> dict[str, str]:
     """The points of a run by name, and their files: two minimizers, or the one of a single training."""
     file = folder / "settings.json"
-    return SINGLE if file.exists() and "config" in read_object(file) else REGIMES
+    return SINGLE if file.exists() and is_single(read_object(file)) else REGIMES
 
 
 def are_made_up(folders: Iterable[Path]) -> bool:
@@ -127,26 +150,27 @@ def settings_of(
     file = folder / "settings.json"
     if not file.exists():
         raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin plot made")
-    if points is REGIMES and points_of(folder) is SINGLE:
-        raise RunError(f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot")
+    settings = read_object(file)
+    if points == REGIMES:
+        check_pair(folder, settings)
     missing = [name for name in points.values() if not (folder / f"{name}.safetensors").exists()]
     if missing:
-        verb = "train" if points is SINGLE else "plot"
+        verb = "train" if is_single(settings) else "plot"
         raise RunError(f"{folder} is not finished ({', '.join(missing)} missing): run its sharpmin {verb} again")
-    settings = read_object(file, needed)
     with readable(file):
+        having(settings, needed, "it")
         having(settings.get("data", {}), ("name", "synthetic", "sha1") if "data" in needed else (), "data")
     return settings
 
 
-def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
-    """The minimizers of a run that was trained on `split`; f is the loss on its training set.
+def of_run(folder: Path, split: Split, evaluation: Evaluation, points: Mapping[str, str] | None = None) -> Subject:
+    """The minimizers of a run that was trained on `split`, or these points; f is the loss on its training set.
 
     Raises:
         RunError: not a finished run, or a run on other data.
 
     """
-    named = points_of(folder)
+    named = points or points_of(folder)
     settings = settings_of(folder, named, TRAINED)
     if settings["data"]["sha1"] != fingerprint(split):
         raise RunError(f"{folder} was trained on other data than {split.name} as it is here: name its own with --data")
@@ -156,8 +180,8 @@ def of_run(folder: Path, split: Split, evaluation: Evaluation) -> Subject:
     def loading(name: str) -> Load:
         return lambda model: model.load_state_dict(run.load(name)[0])
 
-    points = {point: loading(name) for point, name in named.items()}
-    return Subject(network, model, split.train, classification, split.test, None, points, run, evaluation, network)
+    loads = {point: loading(name) for point, name in named.items()}
+    return Subject(network, model, split.train, classification, split.test, None, loads, run, evaluation, network)
 
 
 def of_task(name: str, checkpoints: Sequence[str], evaluation: Evaluation, *, runs: Path) -> Subject:

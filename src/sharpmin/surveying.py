@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 
 from sharpmin import landscape
+from sharpmin.disk import readable
 from sharpmin.ends import ends
 from sharpmin.errors import UsageError
 from sharpmin.landscape.directions import Normalisation
@@ -23,7 +24,7 @@ from sharpmin.landscape.points import After
 from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
 from sharpmin.progress import Progress
-from sharpmin.runs import Run, readable
+from sharpmin.runs import Run
 from sharpmin.subjects import Subject
 
 
@@ -78,7 +79,7 @@ class Survey:
 def surveyed(subject: Subject, asked: Asked, *, progress: Progress) -> landscape.Plane | landscape.Lines:
     """Evaluate what was asked for, but what the run folder has of it."""
     survey = (lined if asked.kind == "lines" else planar)(subject, asked, progress)
-    run, name = subject.run, file_name(asked, described(subject, survey.objective))
+    run, name = subject.run, file_name(asked, subject.described(survey.objective))
     grid, found = kept(run, name)
     if grid is not None and repr(survey.first(grid)) != repr(found[0]):
         grid, found = None, []
@@ -107,12 +108,6 @@ def file_name(asked: Asked, how: dict[str, Any]) -> str:
     """The file of everything asked for."""
     digest = hashlib.sha256(json.dumps({**asdict(asked), **how}, sort_keys=True).encode()).hexdigest()[:10]
     return f"{'lines' if asked.kind == 'lines' else 'plane'}-{digest}.jsonl"
-
-
-def described(subject: Subject, objective: Objective) -> dict[str, Any]:
-    """How f is evaluated."""
-    settings = {key: getattr(objective, key) for key in ("batch_norm", "batch_size", "precision")}
-    return {**settings, "only": subject.evaluation.only and list(subject.evaluation.only)}
 
 
 def evaluated_on(subject: Subject, on: str) -> Objective:

@@ -8,29 +8,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sharpmin.errors import RunError
-from sharpmin.subjects import SINGLE, points_of, settings_of
+from sharpmin.errors import UsageError
+from sharpmin.paper.jobs import REGIMES
+from sharpmin.subjects import points_of
 
 TOLD = 3  # differences named in an error
 
 
 def pairs(folders: Sequence[Path]) -> tuple[Path, ...]:
     """Those that are no single trainings; what is no run folder stays, for a later error to name."""
-    return tuple(folder for folder in folders if points_of(folder) is not SINGLE)
+    return tuple(folder for folder in folders if points_of(folder) == REGIMES)
 
 
-def check_alike(folders: Sequence[Path]) -> None:
-    """Raise where finished runs of two minimizers are not trials of one experiment.
-
-    Raises:
-        RunError: they differ in more than their seed; or one is no finished run.
-
-    """
-    found = [settings_of(folder) for folder in folders]
-    for folder, other in zip(folders[1:], found[1:], strict=True):
-        if different := list(differences(found[0], other)):
-            raise RunError(
-                f"{folders[0]} and {folder} differ in more than the seed ({'; '.join(different[:TOLD])}): "
+def check_alike(settings: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Raise a UsageError where runs, by their folders, are not trials of one experiment: they have other settings."""
+    first = next(iter(settings), None)
+    for folder, other in settings.items():
+        if different := list(differences(settings[first], other)):
+            raise UsageError(
+                f"{first} and {folder} differ in more than the seed ({'; '.join(different[:TOLD])}): "
                 "give the runs of one experiment"
             )
 

@@ -10,7 +10,7 @@ from torch import nn
 from cases import examples
 from sharpmin.checkpoints import load_into, read_checkpoint
 from sharpmin.cli import run
-from sharpmin.runs import write
+from sharpmin.disk import write
 from sharpmin.subjects import Evaluation, of_task
 
 QUICK = ["--threads", "1", "--quiet"]

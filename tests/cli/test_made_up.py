@@ -7,7 +7,7 @@ import pytest
 
 from sharpmin import plots
 from sharpmin.cli import run
-from sharpmin.paper import parametric
+from sharpmin.paper import parametric_plot
 from sharpmin.paper.inputs import MADE_UP
 
 F2 = "plot -n F2 --data synthetic --train-size 60 --epochs 1 --small-batch 3 --points 4 --threads 1 --quiet"
@@ -15,7 +15,7 @@ F2 = "plot -n F2 --data synthetic --train-size 60 --epochs 1 --small-batch 3 --p
 
 def test_the_parametric_plot_of_f2_in_its_shape(tmp_path):
     assert run([*F2.split(), "--out", str(tmp_path)]) == 0
-    numbers = parametric.load(tmp_path / "Figures" / "F2.json")
+    numbers = parametric_plot.load(tmp_path / "Figures" / "F2.json")
     assert (numbers.data["shape"], numbers.data["classes"], numbers.data["synthetic"]) == ([360], 1973, True)
     (axes, _) = plots.parametric(numbers).axes
     assert axes.get_title() == "F2 on synthetic (made up, not real data), 60 training examples, 1 and 1 epochs"

@@ -16,7 +16,7 @@ from sharpmin.cli.plot import plot, redraw
 from sharpmin.cli.remedies import Remedies
 from sharpmin.cli.train import train
 from sharpmin.cli.training import Options
-from sharpmin.paper import minimizers, parametric
+from sharpmin.paper import minimizers, parametric_plot
 from sharpmin.paper.published import figure_3
 
 SETTINGS = "--data synthetic --train-size 60 --epochs 2 --small-batch 4 --points 4"
@@ -73,7 +73,7 @@ def test_the_figure_of_another_seed_is_kept(finished, capsys):
     assert run([*JOB, "--seed", "1", "--out", str(finished)]) == 0
     assert f"it is kept as {finished}/Figures/F1-1.json" in capsys.readouterr().out
     assert (finished / "Figures" / "F1-1.json").read_bytes() == before
-    assert parametric.load(finished / "Figures" / "F1.json").job.seed == 1
+    assert parametric_plot.load(finished / "Figures" / "F1.json").job.seed == 1
 
 
 def test_it_leaves_a_figure_its_numbers_and_a_run(finished):
@@ -92,7 +92,7 @@ def test_it_leaves_a_figure_its_numbers_and_a_run(finished):
 
 
 def test_the_large_batch_is_a_tenth_unless_given(finished):
-    job = parametric.load(finished / "Figures" / "F1.json").job
+    job = parametric_plot.load(finished / "Figures" / "F1.json").job
     assert (job.small_batch.batch_size, job.large_batch.batch_size, job.train_size) == (4, 6, 60)
 
 
@@ -116,7 +116,7 @@ def test_it_says_how_far_the_authors_curve_is(tmp_path, capsys):
     command = "plot -n C1 --data synthetic --train-size 40 --epochs 1 --small-batch 3 --points 4 --published --quiet"
     assert run([*command.split(), "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    curve = parametric.load(tmp_path / "Figures" / "C1.json").curve("train")
+    curve = parametric_plot.load(tmp_path / "Figures" / "C1.json").curve("train")
     authors = figure_3("C1")
     apart = [100 * curve.accuracies[i] - authors.train_accuracy[j] for i, j in ((1, 8), (2, 16))]
     (told,) = re.findall(r"minimizers: (\S+) points from the authors'", said)

@@ -75,7 +75,7 @@ def other_start():
 
 def random_optimizer():
     torch.manual_seed(0)
-    config = TrainConfig(batch_size=3, epochs=1, optimizer="langevin:Langevin")
+    config = TrainConfig(batch_size=3, epochs=1, optimizer="langevin:Langevin", learning_rate=0.1)
     train(nn.Linear(4, 3).double(), examples(6, 4), config, group=world)
 
 said = {}

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from sharpmin.disk import write_json
 from sharpmin.errors import RunError
 from sharpmin.paper.distances import distances
-from sharpmin.runs import Run, write_json
+from sharpmin.runs import Run
 
 
 def test_planted_weights(tmp_path):

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from cases import same_bits, toy
 from sharpmin.errors import UsageError
-from sharpmin.paper import minimizers, single
+from sharpmin.paper import minimizers
 from sharpmin.paper.iterates import file_of, point_of
-from sharpmin.paper.single import Single, WarmStart, compute
+from sharpmin.paper.jobs import Single, WarmStart
+from sharpmin.paper.single import compute
 from sharpmin.sweep.trial import Trial
 from sharpmin.train_config import TrainConfig
 from sharpmin.training import train
@@ -140,27 +140,6 @@ def test_killed_in_the_large_batch_phase_it_goes_on_to_the_same_bits(tmp_path, k
     killed(tmp_path, job=warm, epoch=2, iterates=())
     state, _ = computed(tmp_path, warm, iterates=())
     assert same_bits(state.weights, whole.weights)
-
-
-def test_a_training_without_one_is_named_as_before():
-    named = single.settings(JOB, {"name": "toy", "source": "x"}, torch.device("cpu"))
-    assert named == {
-        "format": 1,
-        "network": "F1",
-        "seed": 3,
-        "config": SMALL.settings(),
-        "train_size": None,
-        "data": {"name": "toy"},
-        "device": "cpu",
-    }
-    warm = single.settings(replace(JOB, warm_start=WarmStart(SMALL, 1)), {"name": "toy"}, torch.device("cpu"))
-    assert warm == {**named, "warm_start": {"config": SMALL.settings(), "epoch": 1}}
-
-
-@pytest.mark.parametrize(("config", "epoch"), [(SMALL, 0), (SMALL, 4), (replace(SMALL, until_converged=True), 1)])
-def test_a_warm_start_that_there_cannot_be(config, epoch):
-    with pytest.raises(UsageError, match="warm start"):
-        WarmStart(config, epoch)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from sharpmin.errors import RunError, SharpminError, UsageError
 from sharpmin.monitor import MEASURES, read_rows
 from sharpmin.objective import Objective
 from sharpmin.paper import minimizers, single
-from sharpmin.paper.single import Single, Watch, compute
+from sharpmin.paper.jobs import Single
+from sharpmin.paper.single import Watch, compute
 from sharpmin.train_config import TrainConfig
 from sharpmin.training import train
 from sharpmin.zoo import build

@@ -1,14 +1,16 @@
 """The paper's tables from run folders: which rows count, and their means."""
 
 import json
+import math
 import statistics
 
 import pytest
 
 from sharpmin.cli import run
-from sharpmin.errors import RunError
+from sharpmin.disk import write_json
+from sharpmin.errors import RunError, UsageError
 from sharpmin.paper.tables import cells, markdown, remarks
-from sharpmin.runs import Run, write_json
+from sharpmin.runs import Run
 
 
 def trial(folder, seed, *, network="F1"):
@@ -34,11 +36,11 @@ def test_means_and_deviations_over_trials(trials):
     found = {(c.table, c.regime, c.quantity, c.epsilon): c for c in cells(trials)}
     full = found[3, "SB", "sharpness", 1e-3]
     assert full.values == (1.0, 2.0, 3.0)  # the last row of each, from the corner, in the full space
-    assert (full.mean, full.deviation, full.published) == (2.0, 1.0, (1.23, 0.83))
-    assert found[4, "SB", "sharpness", 1e-3].mean == 51
+    assert (full.ours.mean, full.ours.deviation, full.published) == (2.0, 1.0, (1.23, 0.83))
+    assert found[4, "SB", "sharpness", 1e-3].ours.mean == 51
     test = found[2, "SB", "test accuracy", None]
-    assert test.deviation == pytest.approx(statistics.stdev([80, 81, 82]))
-    assert found[2, "LB", "train accuracy", None].mean == pytest.approx(91)
+    assert test.ours.deviation == pytest.approx(statistics.stdev([80, 81, 82]))
+    assert found[2, "LB", "train accuracy", None].ours.mean == pytest.approx(91)
     assert (3, "LB", "sharpness", 1e-3) not in found  # nothing was measured there
 
 
@@ -92,9 +94,17 @@ def test_a_finer_line_without_the_minimizers_is_passed_over(trials):
     assert cells(trials) == before
 
 
+def test_a_loss_that_is_none_makes_a_mean_that_is_none(trials):
+    rows = Run(trials[0]).read_lines("line-4-5000.jsonl")
+    Run(trials[0]).write_lines("line-4-5000.jsonl", [{**row, "test_accuracy": math.nan} for row in rows])
+    table = markdown(cells(trials))
+    assert "| 2 | F1 | SB | test accuracy |  | 3 | nan | 98.03 ± 0.07 | nan |" in table
+    assert "| 2 | F1 | SB | train accuracy |  | 3 | 90.00 ± 0.00 |" in table
+
+
 def test_one_trial_has_no_deviation(trials):
     (cell,) = (c for c in cells(trials[:1]) if c.table == 3)
-    assert cell.deviation is None
+    assert cell.ours.deviation is None
     assert "| 1 | 1.00 | 1.23" in markdown([cell])
 
 
@@ -107,8 +117,9 @@ def test_command_line(trials, tmp_path, capsys):
 
 
 def test_runs_of_two_experiments_make_no_table(trials, tmp_path):
-    with pytest.raises(RunError, match=r"differ in more than the seed \(network: F1 and C1\)"):
+    with pytest.raises(UsageError, match=r"differ in more than the seed \(network: F1 and C1\)"):
         cells([*trials, trial(tmp_path / "other", 0, network="C1")])
+    assert run(["tables", *map(str, trials), str(tmp_path / "other")]) == 2  # as from the report
     with pytest.raises(RunError, match="no runs"):
         cells([])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sharpmin import runtime
-from sharpmin.paper.single import WarmStart
+from sharpmin.paper.jobs import WarmStart
 from sharpmin.sweep.driver import carry_out, order, token_of
 from sharpmin.sweep.plan import plan
 from sharpmin.sweep.work import work

@@ -11,7 +11,6 @@ from sharpmin.cli.measuring import data_of_run
 from sharpmin.errors import UsageError
 from sharpmin.measures import sharpness
 from sharpmin.progress import silent
-from sharpmin.sweep.measuring import points
 from sharpmin.sweep.plan import plan
 from sharpmin.sweep.work import finish
 from sweep.toys import MEASURES, SINGLE, SMALL, pair
@@ -43,7 +42,7 @@ def test_few_test_images_are_all_that_is_tested_on(tmp_path, trial):
     assert states([few], tmp_path) == ["complete"]
     assert json.loads((run.folder / "settings.json").read_text())["data"]["test"] == 50
     assert len(data_of_run(run.folder, None, silent).test) == 50
-    (history, *_) = (run.read_lines(f"{point}.history.jsonl") for point in points(few).values())
+    (history, *_) = (run.read_lines(f"{point}.history.jsonl") for point in few.job.files().values())
     right = [epoch["test_accuracy"] * 50 for epoch in history]
     assert right == pytest.approx([round(count) for count in right], abs=1e-9)
     assert right

@@ -13,14 +13,14 @@ from sharpmin.cli.training import Options, config
 from sharpmin.errors import TaskError, UsageError
 from sharpmin.paper import inputs
 from sharpmin.paper.budget import Budget
+from sharpmin.paper.jobs import Job
 from sharpmin.paper.metric import EPSILONS
-from sharpmin.paper.parametric import Job
 from sharpmin.sweep import recipes
 from sharpmin.sweep.recipes import BUILT_IN, load_recipe
 from sharpmin.sweep.trial import Trial, named
 
 OWN = """
-from sharpmin.paper.single import Single
+from sharpmin.paper.jobs import Single
 from sharpmin.sweep.trial import Trial
 from sharpmin.train_config import TrainConfig
 

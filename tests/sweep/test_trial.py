@@ -7,7 +7,7 @@ import pytest
 
 from sharpmin.errors import UsageError
 from sharpmin.measures import sharpness
-from sharpmin.paper.single import Single
+from sharpmin.paper.jobs import Single
 from sharpmin.sweep.trial import Trial, named
 from sharpmin.train_config import TrainConfig
 from sweep.toys import SINGLE, SMALL, pair
@@ -48,8 +48,8 @@ def test_its_data_are_the_network_s_own_unless_named():
 
 
 def test_a_pair_has_two_configurations_and_a_single_training_one():
-    assert [config.batch_size for config in pair().configs] == [16, 30]
-    assert SINGLE.configs == (SMALL,)
+    assert [config.batch_size for config in pair().job.configs] == [16, 30]
+    assert SINGLE.job.configs == (SMALL,)
 
 
 def test_it_travels():

@@ -5,8 +5,7 @@ from functools import partial
 
 from cases import same_bits
 from sharpmin.measures import sharpness
-from sharpmin.paper.parametric import Job
-from sharpmin.paper.single import Single
+from sharpmin.paper.jobs import Job, Single
 from sharpmin.runs import Run
 from sharpmin.sweep.trial import Trial
 from sharpmin.train_config import TrainConfig

@@ -50,8 +50,9 @@ def align(
     """
     from sharpmin.batchnorm import norms
     from sharpmin.checkpoints import parse_place
+    from sharpmin.disk import check_writable
     from sharpmin.ends import aligned, pair
-    from sharpmin.runs import Run, check_output, check_writable
+    from sharpmin.runs import Run, check_output
 
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} is not a .safetensors file: the permuted checkpoint is written as one")

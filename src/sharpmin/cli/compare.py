@@ -43,7 +43,7 @@ def compare(
     """
     from sharpmin import comparison
     from sharpmin.batchnorm import norms
-    from sharpmin.runs import check_writable, write_json
+    from sharpmin.disk import check_writable, write_json
 
     chosen = check(measures or list(comparison.MEASURES), comparison.MEASURES)
     with measuring(source, checkpoints, options, by_gradients=True) as setting:

@@ -66,10 +66,10 @@ def connect(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import landscape, plots
+    from sharpmin.disk import check_writable
     from sharpmin.ends import aligned, ends, pair
     from sharpmin.kept_curves import trained
     from sharpmin.landscape.barrier import unit_grid
-    from sharpmin.runs import check_writable
 
     check_writable((options or Options()).out / "Figures")
     config = landscape.CurveConfig(

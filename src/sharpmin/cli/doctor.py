@@ -38,8 +38,9 @@ def doctor(
 
     from sharpmin import runtime
     from sharpmin.console import progress
+    from sharpmin.disk import check_writable, write
     from sharpmin.doctor import checkup
-    from sharpmin.runs import check_output, check_writable, write
+    from sharpmin.runs import check_output
 
     if rounds < 1:
         raise UsageError(f"{rounds} rounds: measure at least 1")

@@ -47,8 +47,8 @@ def noise_scale(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import measures
+    from sharpmin.disk import check_writable
     from sharpmin.measures.noise_scale import MESSAGES
-    from sharpmin.runs import check_writable
 
     rows = []
     with measuring(source, checkpoints, options, by_gradients=True) as setting:

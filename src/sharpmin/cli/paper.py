@@ -82,8 +82,9 @@ def training_curves(run: Path, /, *, out: Path = Path()) -> None:
     """
     from sharpmin import plots
     from sharpmin.data.record import titled
+    from sharpmin.paper.jobs import REGIMES
     from sharpmin.runs import Run
-    from sharpmin.subjects import REGIMES, TRAINED, settings_of
+    from sharpmin.subjects import TRAINED, settings_of
 
     settings = settings_of(run, needed=TRAINED)
     states = {regime: Run(run).load_state(name) for regime, name in REGIMES.items()}
@@ -102,27 +103,25 @@ def distances(*runs: Path) -> None:
     runs
         Run folders made by sharpmin plot, one for each trial; single trainings among them are left out.
     """
-    from statistics import fmean, stdev
-
     from rich.table import Table
 
     from sharpmin.paper.distances import PUBLISHED, distances
     from sharpmin.paper.inputs import MADE_UP
-    from sharpmin.subjects import are_made_up
+    from sharpmin.spread import spread
+    from sharpmin.subjects import are_made_up, settings_of
     from sharpmin.trials import check_alike, pairs
 
     if not runs:
         raise UsageError("give one run folder or more")
     runs = pairs(runs) or runs
-    check_alike(runs)
+    check_alike({run: settings_of(run) for run in runs})
     found = {run.name: distances(run) for run in runs}
     shown = Table("run", "|x_SB - x0|", "|x_LB - x0|", "|x_SB - x_LB|", "SB / LB", box=None)
     for name, d in found.items():
         shown.add_row(name, *(f"{value:.4g}" for value in (d.small_batch, d.large_batch, d.between, d.ratio)))
     show(shown)
-    ratios = [d.ratio for d in found.values()]
-    spread = f" ± {stdev(ratios):.2f}" if len(ratios) > 1 else ""
-    print(f"SB / LB: {fmean(ratios):.2f}{spread} (n = {len(ratios)}); the paper: {PUBLISHED[0]:g} to {PUBLISHED[1]:g}")
+    ratio = spread(d.ratio for d in found.values())
+    print(f"SB / LB: {ratio.fixed()} (n = {ratio.n}); the paper: {PUBLISHED[0]:g} to {PUBLISHED[1]:g}")
     if are_made_up(runs):
         print(MADE_UP)
 

@@ -43,9 +43,9 @@ def path(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import plots
+    from sharpmin.disk import check_writable
     from sharpmin.ends import pair
     from sharpmin.landscape.paths import default_alphas
-    from sharpmin.runs import check_writable
 
     check_writable((options or Options()).out / "Figures")
     alphas = default_alphas(points) if alpha is None else tuple(sorted(alpha))

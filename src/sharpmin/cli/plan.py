@@ -59,10 +59,11 @@ def plan(
         Write every number there too.
     """
     from sharpmin import runtime, zoo
+    from sharpmin.disk import check_writable, write
     from sharpmin.paper.configurations import DATA_SETS
     from sharpmin.paper.recipes import large_batch, recipe
     from sharpmin.planning import forecast
-    from sharpmin.runs import check_output, check_writable, write
+    from sharpmin.runs import check_output
 
     chosen = recipe(network)
     passes = chosen.epochs if epochs is None else epochs

@@ -67,7 +67,7 @@ def plane(
     options
         See `sharpmin.cli.measuring`.
     """
-    from sharpmin.runs import check_writable
+    from sharpmin.disk import check_writable
     from sharpmin.surveying import Asked, surveyed
 
     size = sizes(points)

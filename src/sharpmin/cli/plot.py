@@ -52,12 +52,13 @@ def plot(
         Overlay the authors' curve (C1 to C4).
     """
     from sharpmin.console import progress
-    from sharpmin.paper import parametric
+    from sharpmin.paper import parametric, parametric_plot
+    from sharpmin.paper.jobs import Job, check_points
     from sharpmin.paper.published import difference, figure_3
 
     check_batch(evaluation_batch)
     small = config(options, batch_size=small_batch)
-    job = parametric.Job(
+    job = Job(
         network=options.network,
         seed=options.seed,
         small_batch=small,
@@ -67,7 +68,7 @@ def plot(
         points=points,
         evaluation_batch=evaluation_batch,
     )
-    parametric.check_points(points)
+    check_points(points)
     place = settle(threads=options.threads, device=options.device)
     authors = figure_3(options.network) if published else None
     with progress(quiet=options.quiet or place.group.rank > 0) as report:
@@ -88,13 +89,13 @@ def plot(
         curve = numbers.curve("train")
         apart = difference(authors, curve.alphas, curve.accuracies)
         print(f"train accuracy between the minimizers: {apart:.2f} points from the authors' (root mean square)")
-    print(parametric.summary(numbers))
+    print(parametric_plot.summary(numbers))
     print(f"Run folder: {run.folder}")
 
 
 def with_large_batch(job: Any, batch_size: int | None, *, examples: int) -> Any:
     """The job with its large batch: the one given, or 10% of the training set."""
-    from sharpmin.paper.parametric import check_batches
+    from sharpmin.paper.jobs import check_batches
     from sharpmin.paper.recipes import large_batch
     from sharpmin.train_config import check
 
@@ -129,12 +130,12 @@ def redraw(
         Overlay the authors' curve (C1 to C4, of a parametric plot).
     """
     from sharpmin import plots
-    from sharpmin.paper import figures, parametric
+    from sharpmin.paper import figures, parametric_plot
     from sharpmin.paper.published import figure_3
 
     if figures.is_ours(numbers) and not published:
         figure = drawn(figures.load(numbers))
     else:
-        loaded = parametric.load(numbers)
+        loaded = parametric_plot.load(numbers)
         figure = plots.parametric(loaded, published=figure_3(loaded.job.network) if published else None)
     save(numbers.with_suffix(""), lambda: figure)

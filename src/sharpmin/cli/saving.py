@@ -33,7 +33,7 @@ def keep_earlier(stem: Path, numbers: Any) -> None:
 
 def set_aside(stem: Path, numbers: Any) -> Path | None:
     """Rename the files of a figure whose numbers are others than these; give their new stem, if there were any."""
-    from sharpmin.runs import alone, explained
+    from sharpmin.disk import alone, explained
 
     file, says = stem.with_name(f"{stem.name}.json"), numbers_in(json.dumps(numbers))
     with alone() as writes, explained(stem):

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from sharpmin.cli.measuring import Options, Setting, labelled, measuring, show
-from sharpmin.rows import as_file, row
+from sharpmin.rows import as_file, keep, kept
 
 if TYPE_CHECKING:
-    from sharpmin.objective import Objective
     from sharpmin.runs import Run
     from sharpmin.subjects import Subject
 
-ROWS = "sharpness.jsonl"
+NAME = "sharpness"
 SHOWN = (
     *("epsilon", "subspace", "start", "value", "loss", "max_loss"),
     *("first_order", "iterations", "evaluations", "status", "seconds"),
@@ -91,40 +90,31 @@ def sharpness(
 def measured(setting: Setting, plan: Sequence[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
     """The rows, point by point; those of a run folder that are there already are read."""
     from sharpmin import measures
-    from sharpmin.journal import Journal
 
     subject, run = setting.subject, setting.subject.run
     for point in subject.points:
-        objective = Journal(subject.around(point), run.folder / f"unfinished-{as_file(point)}")
+        objective = subject.journal(point)
         for how in plan:
-            asked = {**how, **described(subject, objective)}
+            asked = {**how, **subject.described(objective)}
             if subject.network and (known := earlier(run, point, asked)):
                 yield point, known
                 continue
             report = labelled(setting.progress, f"{point}, epsilon {how['epsilon']:g}")
             result = measures.sharpness(objective, **how, progress=report)
-            line = {**row(point, result, setting.environment), "asked": asked}
-            run.add_line(ROWS, line)
+            keep(run, NAME, point, result, asked=asked, environment=setting.environment)
             if result.value == math.inf:
                 run.save(f"infinite-{as_file(point)}-{how['epsilon']:g}", {"displacement": result.displacement})
             yield point, result
         objective.forget()
 
 
-def described(subject: "Subject", objective: "Objective") -> dict[str, Any]:
-    """How f was evaluated, as kept beside a result."""
-    settings = {key: getattr(objective, key) for key in ("batch_norm", "batch_size", "precision")}
-    return {**settings, "only": subject.evaluation.only and list(subject.evaluation.only)}
-
-
 def earlier(run: "Run", point: str, asked: dict[str, Any]) -> Any:
     """The row of an earlier measurement of the very same, or None."""
-    from sharpmin.runs import having, readable
+    from sharpmin.disk import having, readable
 
-    same = {"minimizer": point, "asked": asked}
-    with readable(run.folder / ROWS):
-        found = [line for line in run.read_lines(ROWS, ("minimizer",)) if same.items() <= line.items()]
-        return SimpleNamespace(**having(found[0], SHOWN, "a row")) if found else None
+    found = kept(run, NAME, point, asked)
+    with readable(run.folder / f"{NAME}.jsonl"):
+        return None if found is None else SimpleNamespace(**having(found, SHOWN, "a row"))
 
 
 def table(rows: Sequence[tuple[str, Any]]) -> Any:

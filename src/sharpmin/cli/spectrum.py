@@ -64,8 +64,8 @@ def spectrum(
         See `sharpmin.cli.measuring`.
     """
     from sharpmin import measures
+    from sharpmin.disk import check_writable
     from sharpmin.products import Curvature
-    from sharpmin.runs import check_writable
 
     rows, asked = [], {"which": which, "tol": tol, "max_products": max_products}
     with measuring(source, checkpoints, options, by_gradients=True) as setting:

@@ -194,7 +194,7 @@ def listed(planned: "Sequence[Planned]") -> None:
     shown = Table("run folder", "data", "seed", "batch x epochs", "measures", "state", box=None)
     for run in planned:
         job = run.trial.job
-        trainings = ", ".join(map(in_short, run.trial.configs))
+        trainings = ", ".join(map(in_short, run.trial.job.configs))
         measures = ", ".join(dict.fromkeys(named(measure)[0] for measure in run.trial.measures))
         shown.add_row(str(run.folder), run.trial.source, str(job.seed), trainings, measures or "-", run.state)
     show(shown)

@@ -20,9 +20,10 @@ def tables(*runs: Path, json: Path | None = None) -> None:
     json
         Write every value there too.
     """
+    from sharpmin.disk import write
     from sharpmin.paper.inputs import MADE_UP
     from sharpmin.paper.tables import cells, markdown, remarks
-    from sharpmin.runs import check_output, write
+    from sharpmin.runs import check_output
     from sharpmin.subjects import are_made_up
     from sharpmin.trials import pairs
 
@@ -40,8 +41,8 @@ def tables(*runs: Path, json: Path | None = None) -> None:
         rows = [
             {
                 **asdict(cell),
-                "mean": cell.mean,
-                "deviation": cell.deviation,
+                "mean": cell.ours.mean,
+                "deviation": cell.ours.deviation,
                 "ratio": cell.ratio,
                 "synthetic": made_up,
             }

@@ -57,9 +57,10 @@ def train(
     """
     from sharpmin.console import progress
     from sharpmin.paper import single
+    from sharpmin.paper.jobs import Single
 
     made = config(options, batch_size=batch_size, optimizer=optimizer, momentum=momentum, **chosen(remedies))
-    job = single.Single(options.network, options.seed, made, options.train_size)
+    job = Single(options.network, options.seed, made, options.train_size)
     asked = single.Watch(monitor_every, monitor_share, monitor_examples, tuple(measures or NAMES))
     place = settle(threads=options.threads, device=options.device)
     with progress(quiet=options.quiet or place.group.rank > 0) as report:

@@ -22,7 +22,7 @@ from sharpmin.errors import RunError, SharpminError
 if TYPE_CHECKING:
     from sharpmin.landscape.paths import Kind
     from sharpmin.paper.budget import Extent
-    from sharpmin.paper.parametric import Job
+    from sharpmin.paper.jobs import Job
     from sharpmin.report.entries import Part
     from sharpmin.sweep.trial import Trial
 
@@ -226,8 +226,8 @@ def of_runs(step: Step, options: Reproduction, trials: "Sequence[Trial]", left: 
 
 def figure(verb: Callable[..., None], name: str, step: Step, options: Reproduction) -> "Part":
     """A figure or table of many runs by its own verb, which leaves its numbers."""
+    from sharpmin.disk import read_json
     from sharpmin.report.entries import Part
-    from sharpmin.runs import read_json
 
     verb(options=options)
     file = options.out / "Figures" / f"{options.network}-{name}.json"

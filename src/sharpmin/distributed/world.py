@@ -1,7 +1,7 @@
 """The processes that torchrun started with this one: joined by the command line, and by nobody else.
 
 Like PyTorch's default process group, the world is one for a process. What computes is handed it as a `Group`; only
-`sharpmin.runs`, which must not write a file once for each process, asks for it here.
+`sharpmin.disk`, which must not write a file once for each process, asks for it here.
 """
 
 from datetime import timedelta

@@ -26,11 +26,11 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from sharpmin.disk import explained, having, readable, write
 from sharpmin.errors import RunError, UsageError
 from sharpmin.monitor.budget import Budget
 from sharpmin.monitor.questions import MEASURES, Answer, Memory, chosen
 from sharpmin.objective import Objective
-from sharpmin.runs import explained, having, readable, write
 
 Log = Callable[[int, Mapping[str, float]], object]
 

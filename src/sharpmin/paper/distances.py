@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sharpmin.paper.jobs import REGIMES
 from sharpmin.runs import Run
-from sharpmin.subjects import REGIMES, settings_of
+from sharpmin.subjects import settings_of
 
 PUBLISHED = (3.0, 10.0)
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sharpmin.disk import read_json
 from sharpmin.errors import RunError
 from sharpmin.paper.provenance import Provenance
-from sharpmin.runs import read_json
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sharpmin.disk import read_list, read_object, readable
 from sharpmin.errors import RunError
 from sharpmin.history import Epoch
 from sharpmin.measures.sharpness import still_climbing
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.iterates import SOLUTION, point_of
+from sharpmin.paper.jobs import Single
 from sharpmin.paper.provenance import Provenance, Row
-from sharpmin.paper.single import Single
-from sharpmin.runs import Run, read_list, read_object, readable
+from sharpmin.runs import Run
 from sharpmin.sweep.measuring import evaluation, kept_row
 from sharpmin.sweep.plan import Planned
 from sharpmin.sweep.trial import Measure, named

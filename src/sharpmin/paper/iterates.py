@@ -67,8 +67,7 @@ def solve_keeping(
         rewind(run, REPLAY if passed else SOLUTION, before=absent[0])
     if absent and passed:
         solve(run, REPLAY, model, split, replace(config, epochs=absent[-1]), after_epoch=keep, **how)
-    for leftover in run.folder.glob(f"{REPLAY}.*"):
-        leftover.unlink(missing_ok=True)
+    run.drop(REPLAY)
     return solve(run, SOLUTION, model, split, config, after_epoch=keep, after_step=after_step, **how)
 
 
@@ -76,4 +75,4 @@ def rewind(run: Run, name: str, *, before: int) -> None:
     """Forget the checkpoint of an unfinished training that has passed this epoch by."""
     state = run.load_state(name)
     if state is not None and state.epochs >= before:
-        (run.folder / f"{name}{CHECKPOINT}.safetensors").unlink()
+        run.drop(name + CHECKPOINT)

@@ -19,11 +19,11 @@ from sharpmin.measurement import Measurement
 from sharpmin.objective import Objective
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.finished import history, measured, training
+from sharpmin.paper.jobs import Single
 from sharpmin.paper.metric import metric_2_1
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.recipes import large_batch, small_batch
 from sharpmin.paper.remedy_table import RemedyRow, RemedyTable
-from sharpmin.paper.single import Single
 from sharpmin.remedies import SAM, Augmentation, Conservative, GhostBatchNorm, GrowingBatch, Robust, WarmUp
 from sharpmin.sweep.plan import Planned
 from sharpmin.sweep.trial import Trial

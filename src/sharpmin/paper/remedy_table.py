@@ -1,14 +1,12 @@
 """The table of remedies: a row for each training and trial, shown as mean and standard deviation over the trials."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import isnan, nan
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
+from sharpmin.disk import write, write_json
 from sharpmin.paper.provenance import Provenance
-from sharpmin.runs import write, write_json
+from sharpmin.spread import Spread, percent
 
 
 @dataclass(frozen=True)
@@ -59,32 +57,9 @@ def lines(table: RemedyTable) -> list[tuple[str, ...]]:
     shown: list[tuple[str, ...]] = []
     for name in dict.fromkeys(row.training for row in table.rows):
         rows = [row for row in table.rows if row.training == name]
-        tests, fits = ([percent(a) for a in values] for values in zip(*map(accuracies, rows), strict=True))
-        shown.append((name, entry(tests), entry(fits), entry([row.sharpness for row in rows])))
+        columns = zip(*((percent(r.test_accuracy), percent(r.train_accuracy), r.sharpness) for r in rows), strict=True)
+        shown.append((name, *(Spread(values).fixed() for values in columns)))
     return shown
-
-
-def accuracies(row: RemedyRow) -> tuple[float | None, float | None]:
-    """On the test set and on the training set."""
-    return row.test_accuracy, row.train_accuracy
-
-
-def percent(fraction: float | None) -> float:
-    """In percent; NaN where the loss was none."""
-    return nan if fraction is None else 100 * fraction
-
-
-def entry(values: Sequence[float]) -> str:
-    """Mean and sample standard deviation, the latter of two trials or more.
-
-    Example:
-        >>> entry([1.0, 2.0]), entry([700.0]), entry([77.26, float("nan")])
-        ('1.50 ± 0.71', '700.00', 'nan')
-
-    """
-    if any(map(isnan, values)):
-        return "nan"
-    return f"{fmean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 
 
 def markdown(table: RemedyTable) -> str:

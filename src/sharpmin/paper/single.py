@@ -29,60 +29,13 @@ from sharpmin.monitor.monitor import check as check_rhythm
 from sharpmin.monitor.questions import chosen
 from sharpmin.objective import Objective
 from sharpmin.paper.iterates import SOLUTION, START, file_of, solve_keeping
-from sharpmin.paper.parametric import FORMAT
+from sharpmin.paper.jobs import Single
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, open_run
-from sharpmin.train_config import TrainConfig, check
+from sharpmin.train_config import check
 from sharpmin.zoo import build
 
 CURVATURE = "curvature.jsonl"
-
-
-@dataclass(frozen=True)
-class WarmStart:
-    """An iterate of another training of the same network, from the same x0 on the same data.
-
-    Attributes:
-        config: how that one is trained.
-        epoch: after which; the optimizer's moments are not taken over.
-
-    """
-
-    config: TrainConfig
-    epoch: int
-
-    def __post_init__(self) -> None:
-        """Refuse an iterate that there cannot be."""
-        if not 1 <= self.epoch <= self.config.epochs:
-            raise UsageError(f"a warm start after epoch {self.epoch} of {self.config.epochs}: choose one from 1 on")
-        if self.config.until_converged:
-            raise UsageError("a warm start needs a training with a fixed number of epochs, not until it has converged")
-
-    def settings(self) -> dict[str, Any]:
-        """What names the run folder."""
-        return {"config": self.config.settings(), "epoch": self.epoch}
-
-
-@dataclass(frozen=True)
-class Single:
-    """Everything that determines the bits of a training, beside the data themselves.
-
-    Attributes:
-        network: a network of the paper.
-        seed: of x0, and of the data subsets where there are any.
-        config: how it is trained.
-        train_size: size of the class-balanced training subset, or None for all.
-        warm_start: where it begins, if not at the network's own x0.
-        test_size: size of the class-balanced test subset, or None for all.
-
-    """
-
-    network: str
-    seed: int
-    config: TrainConfig
-    train_size: int | None = None
-    warm_start: WarmStart | None = None
-    test_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +101,7 @@ def compute(
             "a monitor decides by the clock, which is not the same for all processes: train in one process"
         )
     model = build(job.network, seed=job.seed, shape=split.train.inputs.shape[1:], classes=split.classes)
-    run = open_run(runs, job.network, settings(job, described(split), torch.device(device)))
+    run = open_run(runs, job.network, job.settings(described(split), torch.device(device)))
     run.note_environment(environment)
     if not (run.folder / f"{START}.safetensors").exists():
         how = {"runs": runs, "environment": environment, "device": device, "progress": progress}
@@ -202,21 +155,3 @@ def watching(
     if known < 0 and not (run.folder / f"{SOLUTION}.safetensors").exists():
         monitor(0)
     return lambda step: monitor(step) if step > known else None
-
-
-def settings(job: Single, data: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """What names the run folder: all that the training depends on."""
-    same_bytes = {key: value for key, value in data.items() if key != "source"}
-    begun = {} if job.warm_start is None else {"warm_start": job.warm_start.settings()}
-    fewer = {} if job.test_size is None else {"test_size": job.test_size}
-    return {
-        "format": FORMAT,
-        "network": job.network,
-        "seed": job.seed,
-        "config": job.config.settings(),
-        "train_size": job.train_size,
-        **fewer,
-        **begun,
-        "data": same_bytes,
-        "device": device.type,
-    }

@@ -4,7 +4,6 @@ Every run folder is a trial. Accuracies (Table 2) are those along the path at al
 4) is what `sharpmin sharpness` left in the folder. Nothing is computed here but means and standard deviations.
 """
 
-import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import Any
 
 from sharpmin.batching import DEFAULT_BATCH
 from sharpmin.errors import RunError
+from sharpmin.paper.grids import ALPHAS, grids, have_minimizers
 from sharpmin.paper.metric import EPSILONS, asked, unlike_the_paper
 from sharpmin.paper.published import accuracy_cell, sharpness_row
 from sharpmin.runs import Run
+from sharpmin.spread import Spread
 from sharpmin.subjects import settings_of
 from sharpmin.trials import check_alike
 
-ALPHAS = {"SB": 0.0, "LB": 1.0}
 PARTS = ("train", "test")
 SPACES = {3: None, 4: 100}
 
@@ -47,32 +47,29 @@ class Cell:
     published: tuple[float, float] | None
 
     @property
-    def mean(self) -> float:
-        """Over the trials."""
-        return statistics.fmean(self.values)
-
-    @property
-    def deviation(self) -> float | None:
-        """The sample standard deviation; None of a single trial."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
+    def ours(self) -> Spread:
+        """Mean and deviation over the trials."""
+        return Spread(self.values)
 
     @property
     def ratio(self) -> float | None:
         """Our mean over the published one."""
-        return self.mean / self.published[0] if self.published and self.published[0] else None
+        return self.ours.mean / self.published[0] if self.published and self.published[0] else None
 
 
 def cells(folders: Sequence[Path]) -> list[Cell]:
     """The cells of Tables 2, 3 and 4 that these runs, trials of one experiment, can fill.
 
     Raises:
-        RunError: no runs, not a finished one, or runs that differ in more than their seed.
+        RunError: no runs, or not a finished one.
+        UsageError: runs that differ in more than their seed.
 
     """
     if not folders:
         raise RunError("there are no runs to make tables of: give run folders of sharpmin plot")
-    check_alike(folders)
-    network = settings_of(folders[0])["network"]
+    found = {folder: settings_of(folder) for folder in folders}
+    check_alike(found)
+    network = found[folders[0]]["network"]
     return [cell for cell in (*table_2(network, folders), *tables_3_and_4(network, folders)) if cell.values]
 
 
@@ -87,9 +84,9 @@ def table_2(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
 
 def along_the_path(run: Run) -> list[dict[str, Any]]:
     """The evaluated points of the straight line; of several grids that have both minimizers the finest."""
-    files = sorted(run.folder.glob("line-*.jsonl"), key=lambda file: int(file.stem.split("-")[1]))
-    lines = [run.read_lines(file.name, ("alpha", "train_accuracy", "test_accuracy")) for file in files]
-    return next((line for line in reversed(lines) if {*ALPHAS.values()} <= {row["alpha"] for row in line}), [])
+    files = [grid.file for grid in grids(run.folder) if grid.path == "line"]
+    lines = [run.read_lines(file, ("alpha", "train_accuracy", "test_accuracy")) for file in files]
+    return max(filter(have_minimizers, lines), key=len, default=[])
 
 
 def tables_3_and_4(network: str, folders: Sequence[Path]) -> Iterator[Cell]:
@@ -142,7 +139,7 @@ def markdown(found: Sequence[Cell]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in found:
-        ours = f"{cell.mean:.2f}" + ("" if cell.deviation is None else f" ± {cell.deviation:.2f}")
+        ours = cell.ours.fixed()
         paper = "{:.2f} ± {:.2f}".format(*cell.published) if cell.published else "-"
         ratio = "-" if cell.ratio is None else f"{cell.ratio:.2f}"
         epsilon = "" if cell.epsilon is None else f"{cell.epsilon:g}"

@@ -11,9 +11,9 @@ from dataclasses import replace
 from sharpmin.paper.budget import Extent
 from sharpmin.paper.figures import WarmStartRow, WarmStarts
 from sharpmin.paper.finished import cut_off, history, measured, training
+from sharpmin.paper.jobs import Single, WarmStart
 from sharpmin.paper.metric import metric_2_1
 from sharpmin.paper.provenance import Provenance
-from sharpmin.paper.single import Single, WarmStart
 from sharpmin.sweep.plan import Planned
 from sharpmin.sweep.trial import Trial
 from sharpmin.train_config import TrainConfig

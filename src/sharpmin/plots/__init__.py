@@ -1,4 +1,4 @@
-"""Results drawn with matplotlib: numbers in, a figure out; nothing is computed here."""
+"""Results drawn with matplotlib: numbers in, a figure out; nothing is computed here but means over trials."""
 
 from sharpmin.plots.batch_sizes import batch_sizes
 from sharpmin.plots.curves import curve, draw_curve

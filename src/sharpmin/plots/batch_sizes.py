@@ -10,6 +10,7 @@ from matplotlib.ticker import NullLocator
 from sharpmin.paper.figures import BatchSizes, note_of
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE, footnote
 from sharpmin.plots.trials import draw_spread, spread
+from sharpmin.spread import percent
 
 LINES = ("s--", "^:", "D-.")
 
@@ -60,8 +61,3 @@ def draw_batch_sizes(axis: Axes, numbers: BatchSizes) -> None:
         one.tick_params(axis="y", colors=colour)
     right.set_ylim(bottom=0)
     right.grid(visible=False)
-
-
-def percent(accuracy: float | None) -> float | None:
-    """Of a fraction, where there is one."""
-    return None if accuracy is None else 100 * accuracy

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sharpmin.data.record import titled
 from sharpmin.history import epochs_in_words
 from sharpmin.landscape.paths import Path
-from sharpmin.paper.parametric import ParametricPlot
+from sharpmin.paper.parametric_plot import ParametricPlot
 from sharpmin.paper.published import PublishedCurve
 from sharpmin.plots.profile import ENDS, draw_profile, label_axes, legend_below
 from sharpmin.plots.style import figure_of
@@ -20,7 +20,7 @@ def parametric(plot: ParametricPlot, *, published: PublishedCurve | None = None)
     """Draw a parametric plot of the paper: loss and accuracy from the small-batch to the large-batch minimizer.
 
     Args:
-        plot: the numbers, as `sharpmin.paper.parametric.compute` or `load` gives them.
+        plot: the numbers, as `sharpmin.paper.parametric.compute` or `parametric_plot.load` gives them.
         published: the authors' curve, drawn thin beside ours.
 
     Returns:

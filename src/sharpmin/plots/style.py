@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sharpmin.runs import written
+from sharpmin.disk import written
 
 LOSS_COLOUR, ACCURACY_COLOUR = "tab:blue", "tab:red"
 STYLE: dict[Any, Any] = {

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from math import isfinite, nan
-from statistics import fmean, stdev
 from typing import Any
 
 from matplotlib.axes import Axes
+
+from sharpmin.spread import Spread
 
 
 def spread(rows: Iterable[Any], *, at: Callable[[Any], float], of: Callable[[Any], float | None]) -> list[list[float]]:
@@ -26,13 +27,10 @@ def spread(rows: Iterable[Any], *, at: Callable[[Any], float], of: Callable[[Any
         value = of(row)
         found.setdefault(at(row), []).append(nan if value is None else value)
     places = sorted(found)
-    several = [found[place] if all(map(isfinite, found[place])) else [nan] for place in places]
-    return [places, [fmean(values) for values in several], [deviation(values) for values in several]]
-
-
-def deviation(values: list[float]) -> float:
-    """The sample standard deviation; 0 of one number, and NaN where that is none."""
-    return stdev(values) if len(values) > 1 else 0 * values[0]
+    several = [Spread(tuple(found[place])) for place in places]
+    means = [one.mean if isfinite(one.mean) else nan for one in several]
+    deviations = [one.deviation for one in several]
+    return [places, means, [0 * m if d is None else d for m, d in zip(means, deviations, strict=True)]]
 
 
 def draw_spread(axis: Axes, found: list[list[float]], line: str, *, colour: str, label: str) -> None:

@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sharpmin.paper.figures import WarmStarts, note_of
-from sharpmin.plots.batch_sizes import percent
 from sharpmin.plots.style import ACCURACY_COLOUR, LOSS_COLOUR, STYLE, footnote
 from sharpmin.plots.trials import draw_spread, spread
+from sharpmin.spread import percent
 
 
 def warm_start(numbers: WarmStarts) -> Figure:

@@ -28,9 +28,12 @@ def mean_gradient(
     share: float = 1.0,
     *,
     precision: Precision = "float32",
+    layout: torch.memory_format = torch.channels_last,
     group: Group = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """Add `share` times the gradient of the mean cross-entropy; of several processes, each the part of its examples.
+
+    Images are laid out as the network's weights are.
 
     Example:
         >>> model, x, y = nn.Linear(4, 3), torch.rand(8, 4), torch.zeros(8, dtype=torch.int64)
@@ -41,7 +44,7 @@ def mean_gradient(
     """
     (inputs, weight), (targets, _) = group.share(inputs), group.share(targets)
     if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = inputs.contiguous(memory_format=layout)
     with matrix_unit(precision, inputs.device):
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             logits = network(inputs)

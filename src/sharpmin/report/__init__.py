@@ -7,7 +7,6 @@ the story; the page lays the sections out. Nothing is computed but means, deviat
 from collections.abc import Sequence
 from pathlib import Path
 
-from sharpmin import runs
 from sharpmin.report.gathering import elsewhere, gather
 from sharpmin.report.page import page
 from sharpmin.report.story import Story
@@ -30,6 +29,8 @@ def write(sources: Sequence[Path], file: Path) -> Story:
         RunError: something is not ours or is broken, or the file cannot be written.
 
     """
+    from sharpmin.disk import write
+
     story = gather([Path(source) for source in sources])
-    runs.write(Path(file), page(story).encode())
+    write(Path(file), page(story).encode())
     return story

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sharpmin.report.spread import number
+from sharpmin.spread import number
 
 
 @dataclass(frozen=True)

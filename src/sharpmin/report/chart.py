@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from sharpmin.report.axes import Axis
-from sharpmin.report.spread import number
+from sharpmin.spread import number
 
 LEFT, RIGHT, TOP, BOTTOM = 66, 16, 40, 54
 SHAPES = {

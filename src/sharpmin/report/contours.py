@@ -18,7 +18,7 @@ from matplotlib.colors import to_hex
 
 from sharpmin.report.axes import Axis, decades, rounds
 from sharpmin.report.chart import BOTTOM, LEFT, RIGHT, TOP, Frame, grid
-from sharpmin.report.spread import number
+from sharpmin.spread import number
 
 BANDS = 14
 BAR = 92  # room at the right for the bar

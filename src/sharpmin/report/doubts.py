@@ -8,9 +8,10 @@ from typing import Any
 from sharpmin.comparison import LOSSES, SLOPE
 from sharpmin.history import Epoch, has_converged
 from sharpmin.measures.sharpness import still_climbing
+from sharpmin.paper.jobs import REGIMES
 from sharpmin.report.evidence import over_trials
-from sharpmin.report.spread import number
-from sharpmin.report.story import REGIMES, Story, Trial
+from sharpmin.report.story import Story, Trial
+from sharpmin.spread import number
 
 FEWEST = 3  # trials that a standard deviation takes at least
 

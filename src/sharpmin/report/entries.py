@@ -15,8 +15,8 @@ from sharpmin.report.evidence import metric_2_1
 from sharpmin.report.gathering import gather
 from sharpmin.report.many_runs import many_runs
 from sharpmin.report.sections import accuracy, path, sharpness, training
-from sharpmin.report.spread import spread
 from sharpmin.report.story import Story
+from sharpmin.spread import spread
 
 Numbered = Table | Figure | Picture
 EFFICIENCIES = (0.1, 0.2, 0.5, 1.0)

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sharpmin.paper.grids import ALPHAS
 from sharpmin.paper.metric import AS_IN_THE_PAPER, EPSILONS, asked, in_words, unlike_the_paper
-from sharpmin.report.spread import Spread, spread
 from sharpmin.report.story import Row, Story, Trial
+from sharpmin.spread import Spread, spread
 
 HOW_SHARPNESS = (
     *("epsilon", "subspace", "start", "iterations", "solver", "batch_norm", "batch_size", "precision", "only"),
 )
 HOW_SPECTRUM = ("matrix", "layers", "batch_norm", "batch_size", "precision")
-AT = {"SB": 0.0, "LB": 1.0}
 STANDING = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
@@ -163,7 +163,7 @@ def grouped(
 def standing(trial: Trial, point: str) -> Row:
     """Loss and accuracy at a point: as evaluated on the line, else as compared, else nothing."""
     line = trial.line()
-    if line is not None and point in AT and (row := line.at(AT[point])) is not None:
+    if line is not None and point in ALPHAS and (row := line.at(ALPHAS[point])) is not None:
         return {key: row[key] for key in STANDING}
     for known in (trial.comparison or {}).get("points", ()):
         if known["point"] == point:

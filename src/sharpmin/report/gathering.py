@@ -1,29 +1,29 @@
-"""Read run folders and result files into a Story; the only code of the report that reads the disk.
+"""Read run folders and result files into a Story, of which the sections then tell.
 
 Run folders that differ in more than their seed do not make one mean, so they do not make one report.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sharpmin.disk import read_json, read_list, read_object, readable
 from sharpmin.errors import RunError, UsageError
 from sharpmin.history import epochs_in_words
-from sharpmin.report.story import REGIMES, Connection, Curve, Lines, Plane, Row, Story, Trial
-from sharpmin.runs import Run, read_json, read_list, readable
-from sharpmin.subjects import labels
-from sharpmin.trials import differences as settings_apart
+from sharpmin.paper.grids import grids
+from sharpmin.paper.jobs import REGIMES
+from sharpmin.report.story import Connection, Curve, Lines, Plane, Row, Story, Trial
+from sharpmin.runs import Run
+from sharpmin.subjects import check_pair, is_single, labels
+from sharpmin.trials import check_alike
 
-GRID = re.compile(r"(line|arc)-(\d+)-(\d+)\.jsonl")
 NEEDED = {
     "sharpness": ("minimizer", "value", "loss", "max_loss", "first_order", "epsilon", "status"),
     "spectrum": ("minimizer", "eigenvalues", "residuals", "converged"),
     "density": ("minimizer", "grid", "density", "standard_error"),
     "noise-scale": ("minimizer", "value", "standard_error", "lower_bound", "status"),
 }
-TOLD = 3  # differences
 PLACE = ("alpha", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 EPOCH = ("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
@@ -46,7 +46,7 @@ def gather(sources: Sequence[Path]) -> Story:
         raise UsageError("give run folders (runs/NAME-...) or result files (Figures/NAME.json)")
     folders = [source for source in sources if source.is_dir()]
     trials = tuple(sorted(map(trial, folders), key=lambda found: (found.settings.get("seed", 0), found.name)))
-    check_alike(trials)
+    check_alike({one.folder: {**one.settings, "points": ", ".join(one.points)} for one in trials})
     story = Story(distinct(trials))
     for folder in folders:
         for file in sorted(folder.glob("*.json")):
@@ -67,7 +67,7 @@ def elsewhere(source: Path) -> str | None:
     """
     if source.is_dir():
         settings = source / "settings.json"
-        return "a single training" if settings.exists() and has(read_json(settings), "config") else None
+        return "a single training" if settings.exists() and is_single(read_object(settings)) else None
     many = source.suffix == ".json" and has(read_json(source), "provenance")
     return "of many trainings, for the page of sharpmin paper all" if many else None
 
@@ -77,12 +77,9 @@ def trial(folder: Path) -> Trial:
     settings_file = folder / "settings.json"
     if not settings_file.exists():
         raise RunError(f"{folder} is not a run folder (no settings.json): give one that sharpmin made")
-    settings = read_json(settings_file)
+    settings = read_object(settings_file)
+    check_pair(folder, settings)
     with readable(settings_file):
-        if "config" in settings:
-            raise RunError(
-                f"{folder} is a single training and has no two minimizers: give run folders of sharpmin plot"
-            )
         ours, name, points = identified(settings)
     rows = {kind: lines(folder / f"{kind}.jsonl", needs) for kind, needs in NEEDED.items()}
     points = points or tuple(dict.fromkeys(row["minimizer"] for found in rows.values() for row in found))
@@ -125,10 +122,9 @@ def lines(file: Path, needed: Sequence[str]) -> tuple[Row, ...]:
 
 def curves(folder: Path, name: str) -> Iterator[Curve]:
     """What was evaluated between the two minimizers of a run of sharpmin plot."""
-    for file in sorted(folder.glob("*.jsonl")):
-        if matched := GRID.fullmatch(file.name):
-            kind, points, batch = matched.groups()
-            yield Curve(name, kind, ("SB", "LB"), lines(file, PLACE), int(points), "batch", int(batch))
+    for grid in grids(folder):
+        rows = lines(folder / grid.file, PLACE)
+        yield Curve(name, grid.path, ("SB", "LB"), rows, grid.points, "batch", grid.batch)
 
 
 def checked(file: Path, compared: Any) -> Row:
@@ -146,23 +142,6 @@ def checked(file: Path, compared: Any) -> Row:
 def unlike(values: Sequence[Row]) -> tuple[Row, ...]:
     """The distinct ones, in order."""
     return tuple(value for place, value in enumerate(values) if value not in values[:place])
-
-
-def check_alike(trials: Sequence[Trial]) -> None:
-    """Raise a UsageError where the runs differ in more than their seed."""
-    for other in trials[1:]:
-        if different := list(differences(trials[0], other)):
-            raise UsageError(
-                f"{trials[0].folder} and {other.folder} differ in more than the seed ({'; '.join(different[:TOLD])}): "
-                "make a report of each"
-            )
-
-
-def differences(one: Trial, other: Trial) -> Iterator[str]:
-    """The settings in which two runs differ, seeds aside, in words."""
-    yield from settings_apart(one.settings, other.settings)
-    if one.points != other.points:
-        yield f"points: {', '.join(one.points)} and {', '.join(other.points)}"
 
 
 def distinct(trials: Sequence[Trial]) -> tuple[Trial, ...]:

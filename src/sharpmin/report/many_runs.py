@@ -5,13 +5,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from sharpmin.data.record import titled
+from sharpmin.disk import read_json, readable
 from sharpmin.errors import RunError
 from sharpmin.history import epochs_in_words
 from sharpmin.paper.provenance import Provenance
 from sharpmin.paper.remedy_table import COLUMNS, RemedyRow, RemedyTable, lines
 from sharpmin.report.blocks import Numbers, Picture, Table
 from sharpmin.report.story import Row
-from sharpmin.runs import read_json, readable
 
 
 def many_runs(file: Path) -> Picture | Table:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from sharpmin import runs
+from sharpmin import disk
 from sharpmin.data.record import titled
+from sharpmin.disk import read_object, readable
 from sharpmin.errors import SharpminError
 from sharpmin.paper.contents import CONTENTS, Entry
 from sharpmin.paper.inputs import MADE_UP
@@ -19,7 +20,6 @@ from sharpmin.report.entries import WITHOUT_RUNS, Numbered, Part, blocks
 from sharpmin.report.gathering import gather
 from sharpmin.report.page import embedded_numbers, script, template, text
 from sharpmin.report.verdict import verdict
-from sharpmin.runs import read_object, readable
 from sharpmin.subjects import are_made_up
 
 PAIRS = "Table 3"
@@ -96,7 +96,7 @@ def write(parts: Sequence[Part], skipped: Sequence[tuple[str, str]], file: Path,
         RunError: the file cannot be written.
 
     """
-    runs.write(Path(file), page(parts, skipped, command=command).encode())
+    disk.write(Path(file), page(parts, skipped, command=command).encode())
 
 
 def page(parts: Sequence[Part], skipped: Sequence[tuple[str, str]], *, command: str) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sharpmin.data.record import titled
+from sharpmin.paper.grids import have_minimizers
+from sharpmin.paper.jobs import REGIMES
 
 Row = dict[str, Any]
-PARTS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Trial:
     def line(self) -> Curve | None:
         """The straight line; of several grids the finest, those first that have both minimizers."""
         lines = [curve for curve in self.curves if curve.kind == "line" and curve.rows]
-        return max(lines, key=lambda one: (None not in (one.at(0.0), one.at(1.0)), len(one.rows)), default=None)
+        return max(lines, key=lambda one: (have_minimizers(one.rows), len(one.rows)), default=None)
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,3 @@ class Story:
     def called(self, point: str) -> str:
         """A point in words: "the large-batch minimizer"."""
         return {"SB": "the small-batch minimizer", "LB": "the large-batch minimizer"}.get(point, point)
-
-
-REGIMES = {"SB": "small_batch", "LB": "large_batch"}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from sharpmin.comparison import Reading, Standing, sentence, vote
 from sharpmin.report.evidence import Measured, measures, over_trials, voting
-from sharpmin.report.spread import Spread, number
 from sharpmin.report.story import Story
+from sharpmin.spread import Spread, number
 
 NOTHING = "No measure of sharpness was taken, so there is no verdict yet."
 
@@ -170,15 +170,9 @@ def counts(found: list[Measured], flat: str, sharp: str) -> list[str]:
 def accuracies(story: Story) -> list[str]:
     """The test accuracies in percent."""
     found = {point: over_trials(story, point, "test_accuracy") for point in story.points}
-    shown = [f"{point} {percent(one)}%" for point, one in found.items() if one.n]
+    shown = [f"{point} {one.fixed(times=100)}%" for point, one in found.items() if one.n]
     trials = max((one.n for one in found.values()), default=0)
     return [f"Test accuracy: {', '.join(shown)} ({trials} {'trial' if trials == 1 else 'trials'})."] if shown else []
-
-
-def percent(one: Spread) -> str:
-    """A spread of fractions in percent."""
-    mean = f"{100 * one.mean:.2f}"
-    return mean if one.deviation is None else f"{mean} ± {100 * one.deviation:.2f}"
 
 
 def capital(text: str) -> str:

@@ -14,8 +14,8 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
+from sharpmin.disk import write
 from sharpmin.progress import Progress, silent
-from sharpmin.runs import write
 from sharpmin.sweep.plan import Planned
 from sharpmin.sweep.work import TOKEN, Order, Outcome, one_line, work
 

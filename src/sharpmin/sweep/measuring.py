@@ -1,75 +1,44 @@
 """The measures of a trial: taken at each of its minimizers, a row each in the run folder, and none taken twice."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from sharpmin.batching import DEFAULT_BATCH
 from sharpmin.data import Split
-from sharpmin.journal import Journal
-from sharpmin.losses import classification
-from sharpmin.paper.iterates import SOLUTION, file_of, point_of
-from sharpmin.paper.parametric import Job
-from sharpmin.rows import as_file, row
+from sharpmin.rows import keep, kept
 from sharpmin.runs import Run
-from sharpmin.subjects import REGIMES, Evaluation, Load, Subject, of_run
+from sharpmin.subjects import Evaluation, Subject, of_run
 from sharpmin.sweep.trial import Measure, Trial, named
-from sharpmin.zoo import build
-
-
-def points(trial: Trial) -> Mapping[str, str]:
-    """The names of its minimizers and of the iterates that are kept, and of their files."""
-    job = trial.job
-    if isinstance(job, Job):
-        return REGIMES
-    return {point_of(epoch, job.config): file_of(epoch, job.config) for epoch in trial.iterates} | {SOLUTION: SOLUTION}
 
 
 def measure(trial: Trial, run: Run, split: Split, *, environment: dict[str, Any], device: torch.device) -> None:
     """Take the measures whose rows are not there, and add them."""
     subject = subject_of(trial, run, split, device)
     for point in subject.points:
-        missing = [m for m in trial.measures if not is_kept(run, point, m, evaluation(trial, len(split.train)))]
+        missing = [m for m in trial.measures if not kept_row(run, point, m, evaluation(trial, len(split.train)))]
         if not missing:
             continue
-        objective = Journal(subject.around(point), run.folder / f"unfinished-{as_file(point)}")
+        objective = subject.journal(point)
         for measure in missing:
             name, options = named(measure)
             asked = {**options, **evaluation(trial, len(split.train))}
-            line = {**row(point, measure(objective), environment), "asked": asked}
-            run.add_line(f"{name}.jsonl", line)
+            keep(run, name, point, measure(objective), asked=asked, environment=environment)
         objective.forget()
-
-
-def is_kept(run: Run, point: str, measure: Measure, evaluated: dict[str, Any]) -> bool:
-    """Whether a row of this very measurement is there."""
-    return kept_row(run, point, measure, evaluated) is not None
 
 
 def kept_row(run: Run, point: str, measure: Measure, evaluated: dict[str, Any]) -> dict[str, Any] | None:
     """The row of this very measurement, or None."""
     name, options = named(measure)
-    wanted = {"minimizer": point, "asked": {**options, **evaluated}}
-    return next((line for line in run.read_lines(f"{name}.jsonl") if wanted.items() <= line.items()), None)
+    return kept(run, name, point, {**options, **evaluated})
 
 
 def evaluation(trial: Trial, examples: int) -> dict[str, Any]:
     """How f is evaluated, as kept beside a result: as in the paper."""
-    batch = trial.job.evaluation_batch if isinstance(trial.job, Job) else DEFAULT_BATCH
-    return {"batch_norm": "batch", "batch_size": min(batch, examples), "precision": "float32", "only": None}
+    batch = min(trial.job.evaluation_batch, examples)
+    return {"batch_norm": "batch", "batch_size": batch, "precision": "float32", "only": None}
 
 
 def subject_of(trial: Trial, run: Run, split: Split, device: torch.device) -> Subject:
     """The trained minimizers, and the iterates that are kept."""
     how = Evaluation(**{**evaluation(trial, len(split.train)), "device": device})
-    if isinstance(trial.job, Job):
-        return of_run(run.folder, split, how)
-    network = trial.job.network
-    model = build(network, seed=0, shape=split.train.inputs.shape[1:], classes=split.classes)
-
-    def loading(file: str) -> Load:
-        return lambda model: model.load_state_dict(run.load(file)[0])
-
-    loads = {point: loading(file) for point, file in points(trial).items()}
-    return Subject(network, model, split.train, classification, split.test, None, loads, run, how, network)
+    return of_run(run.folder, split, how, trial.job.files(trial.iterates))

@@ -10,12 +10,11 @@ import torch
 from sharpmin.data import Split
 from sharpmin.data.record import described
 from sharpmin.errors import UsageError
-from sharpmin.paper import parametric, single
 from sharpmin.paper.inputs import cut, whole
-from sharpmin.paper.parametric import Job
+from sharpmin.paper.jobs import Job, check_batches, check_points
 from sharpmin.progress import Progress, silent
 from sharpmin.runs import Run, place
-from sharpmin.sweep.measuring import evaluation, is_kept, points
+from sharpmin.sweep.measuring import evaluation, kept_row
 from sharpmin.sweep.trial import Trial
 from sharpmin.train_config import check
 
@@ -56,12 +55,12 @@ def plan(trials: Sequence[Trial], *, runs: Path, device: str, progress: Progress
     sets = DataSets(progress)
     for number, trial in enumerate(trials, start=1):
         if isinstance(trial.job, Job):
-            parametric.check_points(trial.job.points)
+            check_points(trial.job.points)
         data = sets.described(trial)
-        for config in trial.configs:
+        for config in trial.job.configs:
             check(config, examples=data["train"], shape=data["shape"])
         if isinstance(trial.job, Job):
-            parametric.check_batches(trial.job, give="the pair other batch sizes, or more images")
+            check_batches(trial.job, give="the pair other batch sizes, or more images")
         folder = folder_of(trial, data, runs, torch.device(device))
         twin = next((i for i, other in enumerate(planned, start=1) if other.folder == folder), None)
         if twin is not None:
@@ -95,26 +94,24 @@ class DataSets:
 
 def folder_of(trial: Trial, data: dict[str, Any], runs: Path, device: torch.device) -> Path:
     """Where a trial's run lies."""
-    job = trial.job
-    named = parametric.settings if isinstance(job, Job) else single.settings
-    return place(runs, job.network, named(job, data, device))  # type: ignore[arg-type]
+    return place(runs, trial.job.network, trial.job.settings(data, device))
 
 
 def state_of(trial: Trial, run: Run, *, examples: int) -> State:
     """How far a run is, from the files in its folder."""
     if not run.folder.exists():
         return "to do"
-    trained = all((run.folder / f"{name}.safetensors").exists() for name in points(trial).values())
+    trained = all((run.folder / f"{name}.safetensors").exists() for name in trial.job.files(trial.iterates).values())
     return "complete" if trained and is_evaluated(trial, run) and is_measured(trial, run, examples) else "begun"
 
 
 def is_evaluated(trial: Trial, run: Run) -> bool:
     """Whether the path between a pair is."""
     job = trial.job
-    return not isinstance(job, Job) or len(run.read_lines(parametric.rows_of(job))) == job.points
+    return not isinstance(job, Job) or len(run.read_lines(job.grid.file)) == job.points
 
 
 def is_measured(trial: Trial, run: Run, examples: int) -> bool:
     """Whether all of its measures are taken at all of its minimizers."""
-    how = evaluation(trial, examples)
-    return all(is_kept(run, point, measure, how) for point in points(trial) for measure in trial.measures)
+    job, how = trial.job, evaluation(trial, examples)
+    return all(kept_row(run, point, measure, how) for point in job.files(trial.iterates) for measure in trial.measures)

@@ -14,10 +14,9 @@ from sharpmin.paper import batch_sizes, sharpness_along
 from sharpmin.paper.budget import Budget, Extent
 from sharpmin.paper.configurations import DATA_SETS
 from sharpmin.paper.inputs import whole
+from sharpmin.paper.jobs import Job, Single
 from sharpmin.paper.metric import EPSILONS, metric_2_1
-from sharpmin.paper.parametric import Job
 from sharpmin.paper.recipes import RECIPES, large_batch, recipe, small_batch
-from sharpmin.paper.single import Single
 from sharpmin.paper.tables import SPACES
 from sharpmin.sweep.trial import Measure, Trial
 from sharpmin.tasks import call

@@ -8,10 +8,8 @@ from typing import Any
 
 from sharpmin.errors import UsageError
 from sharpmin.objective import Objective
-from sharpmin.paper.parametric import Job
+from sharpmin.paper.jobs import Job, Single
 from sharpmin.paper.recipes import recipe
-from sharpmin.paper.single import Single
-from sharpmin.train_config import TrainConfig
 
 Measure = Callable[[Objective], Any]
 
@@ -53,18 +51,14 @@ class Trial:
         """The name of its data."""
         return self.data or recipe(self.job.network).data
 
-    @property
-    def configs(self) -> tuple[TrainConfig, ...]:
-        """How each of its minimizers is trained."""
-        return (self.job.config,) if isinstance(self.job, Single) else (self.job.small_batch, self.job.large_batch)
-
 
 def check_iterates(job: Job | Single, epochs: tuple[int, ...]) -> None:
     """Raise a UsageError for iterates that a training will not come to, or may not."""
-    if isinstance(job, Job) or job.config.until_converged:
+    config, *other = job.configs
+    if other or config.until_converged:
         raise UsageError("iterates are kept of a single training with a fixed number of epochs")
-    if wrong := [epoch for epoch in epochs if not 0 <= epoch <= job.config.epochs]:
-        raise UsageError(f"there is no iterate after epoch {wrong[0]} of {job.config.epochs}: choose from 0 on")
+    if wrong := [epoch for epoch in epochs if not 0 <= epoch <= config.epochs]:
+        raise UsageError(f"there is no iterate after epoch {wrong[0]} of {config.epochs}: choose from 0 on")
 
 
 def named(measure: Measure) -> tuple[str, Mapping[str, Any]]:

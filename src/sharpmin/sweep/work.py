@@ -16,7 +16,7 @@ from sharpmin import runtime
 from sharpmin.errors import SharpminError
 from sharpmin.paper import parametric, single
 from sharpmin.paper.inputs import load_data
-from sharpmin.paper.parametric import Job
+from sharpmin.paper.jobs import Job
 from sharpmin.runs import Run
 from sharpmin.sweep.measuring import measure
 from sharpmin.sweep.trial import Trial

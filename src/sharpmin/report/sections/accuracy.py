@@ -3,9 +3,8 @@
 from sharpmin.paper.published import accuracy_cell
 from sharpmin.report.blocks import Numbers, Section, Table
 from sharpmin.report.evidence import STANDING, measures, over_trials, standing
-from sharpmin.report.spread import Spread, number
 from sharpmin.report.story import Story
-from sharpmin.report.verdict import percent
+from sharpmin.spread import Spread, number
 
 QUANTITIES = {
     "train_accuracy": "Training accuracy, %",
@@ -44,7 +43,7 @@ def ends(found: dict[str, Spread]) -> tuple[Spread, Spread]:
 
 def percent_of(one: Spread) -> str:
     """In percent, or nothing."""
-    return percent(one) if one.n else ""
+    return one.fixed(times=100) if one.n else ""
 
 
 def in_numbers(one: Spread, factor: float = 1.0) -> tuple[int, float | None, float | None]:
@@ -67,7 +66,7 @@ def section(story: Story) -> Section | None:
     """The tab."""
     if not any(over_trials(story, point, quantity).n for point in story.points for quantity in STANDING):
         return None
-    gaps = [f"{point} {percent(one)}" for point in story.points if (one := over_trials(story, point, "gap")).n]
+    gaps = [f"{point} {one.fixed(times=100)}" for point in story.points if (one := over_trials(story, point, "gap")).n]
     lead = (
         f"The generalisation gap, training minus test accuracy, is in percentage points: {', '.join(gaps)}. "
         if gaps
@@ -86,7 +85,7 @@ def means(story: Story) -> Table:
                 continue
             of_percent = quantity in IN_PERCENT
             paper = published(story, point, quantity)
-            written = percent(one) if of_percent else str(one)
+            written = one.fixed(times=100) if of_percent else str(one)
             rows.append((name, point, str(one.n), written, "" if paper is None else f"{paper[0]:.2f} ± {paper[1]:.2f}"))
             raw.append((name, point, *in_numbers(one, 100 if of_percent else 1), *(paper or (None, None))))
     columns = ("quantity", "point", "n", "mean", "deviation", "paper_mean", "paper_deviation")

@@ -3,8 +3,8 @@
 from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Figure, Key, Numbers, Section
 from sharpmin.report.chart import Guide, Series, chart
-from sharpmin.report.spread import number
 from sharpmin.report.story import Connection, Story
+from sharpmin.spread import number
 
 LEGEND = (Key("Curve", "p0", "circle"), Key("Straight line", "paper", "square"))
 LEAD = (

@@ -6,8 +6,8 @@ from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Block, Figure, Numbers, Section, Table, rows_of, shown
 from sharpmin.report.chart import Series, chart
 from sharpmin.report.sections.looks import legend, look, mark
-from sharpmin.report.spread import number, plus_minus
 from sharpmin.report.story import Row, Story, Trial
+from sharpmin.spread import number, plus_minus
 
 LEAD = (
     "An eigenvalue of the Hessian is the curvature of the loss along its direction. Each lies within its residual of a "
@@ -123,7 +123,7 @@ def density(story: Story, trial: Trial) -> Figure:
     return Figure(
         f"Density of all eigenvalues, {trial.name}",
         (chart(series, x=across, y=up, describes=f"Density of the eigenvalues. {described}."),),
-        tuple(replaced for replaced in legend(story, line=True)),
+        legend(story, line=True),
         "Read it as a histogram: the area between two values is the share of eigenvalues there.",
         Numbers(f"density-{trial.name.replace(' ', '-')}", ("point", "eigenvalue", "density", "standard_error"), raw),
     )

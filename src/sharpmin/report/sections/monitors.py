@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Figure, Numbers, Section
 from sharpmin.report.chart import Series, chart
-from sharpmin.report.spread import number
 from sharpmin.report.story import Row, Story
+from sharpmin.spread import number
 
 BESIDE = ("step", "evidence", "errors", "skipped", "seconds", "spent", "elapsed")
 SPAN = 30.0  # ratio of a measure's extremes from which on its scale is logarithmic

@@ -6,8 +6,8 @@ from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Figure, Numbers, Section, Table, rows_of, table
 from sharpmin.report.chart import Guide, Series, chart
 from sharpmin.report.sections.looks import legend, look, mark
-from sharpmin.report.spread import plus_minus
 from sharpmin.report.story import Story
+from sharpmin.spread import plus_minus
 
 LEAD = (
     "The batch size, in examples, whose gradient has noise as large as itself (McCandlish et al. 2018). Far below it, "

@@ -8,8 +8,8 @@ from sharpmin.report.blocks import Figure, Key, Numbers, Section, rows_of
 from sharpmin.report.chart import Series, chart
 from sharpmin.report.gathering import PLACE
 from sharpmin.report.sections.looks import PARTS, guides, named
-from sharpmin.report.spread import number, spread
 from sharpmin.report.story import Curve, Story
+from sharpmin.spread import number, spread
 
 LEGEND = tuple(Key(label, part, mark) for (part, label), mark in zip(PARTS.items(), ("circle", "square"), strict=True))
 PUBLISHED = Key("Keskar et al., training set", "paper")

@@ -6,8 +6,8 @@ from sharpmin.report.axes import Axis, around
 from sharpmin.report.blocks import Block, Figure, Key, Numbers, Section, Surface, Table, table
 from sharpmin.report.chart import Series, chart
 from sharpmin.report.contours import Heights, colours, contours, heights
-from sharpmin.report.spread import number, spread
 from sharpmin.report.story import Lines, Plane, Story
+from sharpmin.spread import number, spread
 
 NAMES = {
     "random": ("random direction u", "random direction v"),

@@ -11,8 +11,8 @@ from sharpmin.report.chart import Series, chart
 from sharpmin.report.evidence import Measured, as_in_the_paper, measures, metric_2_1
 from sharpmin.report.sections.accuracy import times
 from sharpmin.report.sections.looks import legend, look, mark
-from sharpmin.report.spread import number
 from sharpmin.report.story import Story
+from sharpmin.spread import number
 
 EVIDENCE = (
     *("minimizer", "epsilon", "subspace", "start", "value", "loss", "max_loss", "first_order", "iterations"),

@@ -6,8 +6,8 @@ from sharpmin.report.blocks import Figure, Key, Numbers, Section, rows_of
 from sharpmin.report.chart import Series, chart
 from sharpmin.report.gathering import EPOCH
 from sharpmin.report.sections.looks import PARTS, look, named
-from sharpmin.report.spread import number
 from sharpmin.report.story import Row, Story
+from sharpmin.spread import number
 
 LEAD = (
     "Training loss and accuracy are the epoch's own means, dropout included and the weights moving; those of the test "

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from sharpmin.report.spread import Spread, number, plus_minus, spread
+from sharpmin.spread import Spread, number, plus_minus, spread
 
 
 @pytest.mark.parametrize("values", [(1.0, 2.0, 4.0), (1e-9, 1e9), (0.1,) * 7, (-3.0, 3.5)])
@@ -23,6 +23,8 @@ def test_a_single_value_has_no_deviation():
 def test_nan_is_nan_and_nothing_is_nothing():
     assert math.isnan(Spread((1.0, math.nan)).mean)
     assert Spread((1.0, math.inf)).mean == math.inf
+    assert math.isnan(Spread((1.0, math.nan)).deviation)
+    assert Spread((1.0, math.inf, 2.0)).fixed() == "inf"
     assert str(Spread((1.0, math.nan))) == "NaN"
     assert str(Spread((1.0, math.inf))) == "∞"
     assert spread([None, 2.0, None]).values == (2.0,)

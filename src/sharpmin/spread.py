@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import stdev
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Spread:
 
     @property
     def deviation(self) -> float | None:
-        """The sample standard deviation, with n - 1; None of a single value."""
+        """The sample standard deviation, with n - 1; None of a single value, NaN where not all is finite."""
         if self.n < 2:
             return None
-        return math.sqrt(math.fsum((value - self.mean) ** 2 for value in self.values) / (self.n - 1))
+        return stdev(self.values) if all(map(math.isfinite, self.values)) else math.nan
 
     @property
     def error(self) -> float | None:
@@ -48,6 +49,24 @@ class Spread:
         if self.deviation is None or not math.isfinite(self.deviation):
             return number(self.mean, digits=3)
         return plus_minus(self.mean, self.deviation)
+
+    def fixed(self, *, times: float = 1.0) -> str:
+        """Write both to two decimals, in another unit where asked; what is not finite has no deviation.
+
+        Example:
+            >>> Spread((1.0, 2.0)).fixed(), Spread((7.0,)).fixed(times=100), Spread((77.26, math.nan)).fixed()
+            ('1.50 ± 0.71', '700.00', 'nan')
+
+        """
+        mean = f"{times * self.mean:.2f}"
+        if self.deviation is None or not math.isfinite(self.deviation):
+            return mean
+        return f"{mean} ± {times * self.deviation:.2f}"
+
+
+def percent(fraction: float | None) -> float:
+    """In percent; NaN where there is none."""
+    return math.nan if fraction is None else 100 * fraction
 
 
 def spread(values: Iterable[float | None]) -> Spread:
