@@ -51,6 +51,7 @@ class Comparison:
         tensors: those that the model asks for, by bare name.
         tied, kept, ignored: the exceptions made, by the names of the model (or, ignored, of the state dict).
         wrong, missing, unexpected: what does not fit, in words and names.
+        by: the class that loads what it saved under other names; "" where the names are compared as they are.
 
     """
 
@@ -62,6 +63,7 @@ class Comparison:
     wrong: list[str]
     missing: list[str]
     unexpected: list[str]
+    by: str = ""
 
     @property
     def fits(self) -> bool:

@@ -5,17 +5,19 @@ was, and what was done to make it fit, is in the result.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from sharpmin.checkpoints.comparing import Comparison, Wanted, compare, describe, same
+from sharpmin.checkpoints.converting import converted, is_of_transformers
 from sharpmin.checkpoints.names import abbreviated, bare, below
 from sharpmin.checkpoints.nesting import is_usual
 from sharpmin.checkpoints.reading import Checkpoint
 from sharpmin.errors import CheckpointError
+from sharpmin.network import unwrapped
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Fit:
         ignored: names in the checkpoint that the model does without.
         rounded: names whose values the model's dtype cannot hold.
         others: keys of the other state dicts in the checkpoint that fit as well.
+        by: the class of transformers that loads what it saved under other names; "" where the names fit as they are.
 
     """
 
@@ -44,6 +47,15 @@ class Fit:
     ignored: tuple[str, ...]
     rounded: tuple[str, ...]
     others: tuple[str, ...]
+    by: str = ""
+
+
+RENAMED = (
+    ". transformers renames weights as it saves, and its own models alone take them back: let make() return one, or "
+    "load the folder into one with its from_pretrained and save that one's names, torch.save(model.state_dict(), "
+    "'weights.pt')"
+)
+"""What to do with a `save_pretrained` folder for a model that is not of transformers."""
 
 
 def fit(checkpoint: Checkpoint, model: nn.Module, *, key: str | None = None) -> Fit:
@@ -75,11 +87,13 @@ def fit(checkpoint: Checkpoint, model: nn.Module, *, key: str | None = None) -> 
     wanted = describe(model)
     chosen = _select(checkpoint, key)
     compared = {place: compare(tensors, wanted) for place, tensors in chosen.items()}
+    if not any(comparison.fits for comparison in compared.values()):
+        compared = {place: _otherwise(chosen[place], model, wanted, by_name=compared[place]) for place in chosen}
     fitting = [place for place, comparison in compared.items() if comparison.fits]
     if not fitting:
         closest = max(compared, key=lambda place: compared[place].closeness)
         parts = [part for place in chosen for part in _parts_that_fit(place, chosen[place], wanted)]
-        raise CheckpointError(_complaint(checkpoint.path, closest, compared[closest], parts))
+        raise CheckpointError(_complaint(checkpoint.path, closest, compared[closest], parts, model))
     if len(fitting) > 1 and not is_usual(fitting[0]):
         raise CheckpointError(
             f"{checkpoint.path} holds several state dicts that fit the model: choose one of "
@@ -141,6 +155,14 @@ def _select(checkpoint: Checkpoint, key: str | None) -> dict[str, dict[str, Tens
     raise CheckpointError(f"{checkpoint.path} has nothing under {key!r}: choose among {abbreviated(there)}")
 
 
+def _otherwise(tensors: dict[str, Tensor], model: nn.Module, wanted: Wanted, *, by_name: Comparison) -> Comparison:
+    """The comparison by name, or one that comes closer, of what the model's own library makes of the tensors."""
+    comparisons = [by_name]
+    if (renamed := converted(tensors, model)) is not None:
+        comparisons.append(replace(compare(renamed, wanted), by=type(unwrapped(model)).__name__))
+    return max(comparisons, key=lambda comparison: (comparison.fits, comparison.closeness))
+
+
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     names = bare(tensors)
     return {name: tensors[names[longer]] for name, longer in below(names, prefix).items()}
@@ -153,15 +175,16 @@ def _parts_that_fit(place: str, tensors: dict[str, Tensor], wanted: Wanted) -> l
     return [f"{place}.{segment}" if place else segment for segment in fitting]
 
 
-def _complaint(path: Path, key: str, closest: Comparison, parts: list[str]) -> str:
+def _complaint(path: Path, key: str, closest: Comparison, parts: list[str], model: nn.Module) -> str:
     where = f"{path}:{key}" if key else str(path)
     lists = {"wrong": closest.wrong, "missing": closest.missing, "unexpected": closest.unexpected}
     said = "; ".join(f"{kind}: {abbreviated(names)}" for kind, names in lists.items() if names)
     if parts:
         return f"{where} does not fit the model: {said}. A part of it does: {path}:{parts[0]}"
+    advice = RENAMED if (path / "config.json").is_file() and not is_of_transformers(model) else ""
     if not closest.closeness[0]:
-        return f"{where} is of another network, no name agrees: {said}"
-    return f"{where} does not fit the model: {said}"
+        return f"{where} is of another network, no name agrees: {said}{advice}"
+    return f"{where} does not fit the model: {said}{advice}"
 
 
 def _accept(path: Path, keys: list[str], found: Comparison, wanted: Wanted) -> Fit:
@@ -175,6 +198,7 @@ def _accept(path: Path, keys: list[str], found: Comparison, wanted: Wanted) -> F
         ignored=tuple(found.ignored),
         rounded=tuple(wanted.own[n] for n, t in found.tensors.items() if _rounds(t, wanted.tensors[n].dtype)),
         others=tuple(keys[1:]),
+        by=found.by,
     )
 
 
