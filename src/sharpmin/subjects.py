@@ -17,12 +17,13 @@ from torch import nn
 from sharpmin.arithmetic import Precision
 from sharpmin.batching import Data
 from sharpmin.batchnorm import Policy
-from sharpmin.checkpoints import load_into, parse_place, read_checkpoint
+from sharpmin.checkpoints import Fit, load_into, parse_place, read_checkpoint
+from sharpmin.checkpoints.names import abbreviated
 from sharpmin.data import Split
 from sharpmin.data.record import fingerprint
 from sharpmin.disk import having, read_object, readable
 from sharpmin.distributed.group import ALONE, Group
-from sharpmin.errors import RunError, UsageError
+from sharpmin.errors import CheckpointError, RunError, UsageError
 from sharpmin.journal import Journal
 from sharpmin.losses import Loss, classification
 from sharpmin.objective import Objective
@@ -199,15 +200,27 @@ def of_task(name: str, checkpoints: Sequence[str], evaluation: Evaluation, *, ru
     """
     task = load_task(name)
     points = {label: loader(place) for label, place in zip(labels(checkpoints), checkpoints, strict=True)}
-    for load in points.values():  # what does not fit should be known before hours of work
-        load(task.model)
+    # what does not fit should be known before hours of work
+    check_alike({label: load(task.model) for label, load in points.items()})
     described = {"format": 1, "task": name, "checkpoints": {p: fingerprint_of(p) for p in checkpoints}}
     run = open_run(runs, name.rpartition(":")[0].replace("/", ".").removesuffix(".py").strip("."), described)
-    made: dict[str, Load] = points or {"weights": lambda model: None}
+    made: Mapping[str, Load] = points or {"weights": lambda model: None}
     return Subject(name, task.model, task.data, task.loss, task.test, task.calibration, made, run, evaluation)
 
 
-def loader(place: str) -> Load:
+def check_alike(found: Mapping[str, Fit]) -> None:
+    """Raise a CheckpointError where some are adapters and others whole models: the base would be that of the others."""
+    adapters = [label for label, fitted in found.items() if fitted.adapter]
+    whole = [label for label, fitted in found.items() if not fitted.adapter]
+    if adapters and whole:
+        raise CheckpointError(
+            f"{abbreviated(adapters)} is an adapter's weights and {abbreviated(whole)} a whole model's, whose base the "
+            "adapter would be measured on: give adapters alone, or save each whole, "
+            "torch.save(peft_model.state_dict(), 'weights.pt')"
+        )
+
+
+def loader(place: str) -> Callable[[nn.Module], Fit]:
     """What loads this checkpoint into a model."""
     path, key = parse_place(place)
     return lambda model: load_into(model, read_checkpoint(path), key=key)

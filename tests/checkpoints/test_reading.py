@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cases import random
-from sharpmin.checkpoints import read_checkpoint
+from sharpmin.checkpoints import fit, read_checkpoint
 from sharpmin.checkpoints.names import abbreviated
 from sharpmin.errors import CheckpointError
 
@@ -315,7 +315,6 @@ def test_an_index_of_nothing(tmp_path):
         ([], "holds no checkpoint: give a checkpoint file or a save_pretrained folder"),
         (["notes.txt"], "holds no checkpoint"),
         (["config.json", "tf_model.h5"], "is a Hugging Face folder without PyTorch weights: one of model.safetensors"),
-        (["config.json", "adapter_model.safetensors"], "holds an adapter"),
         ([".metadata", "__0_0.distcp"], "python -m torch.distributed.checkpoint.format_utils dcp_to_torch"),
         (["zero_to_fp32.py", "latest"], "run the zero_to_fp32.py in it"),
         (["b.pt", "a.ckpt", "notes.txt"], "give one of the files in it, a.ckpt, b.pt"),
@@ -325,6 +324,25 @@ def test_other_folders_say_what_they_are(tmp_path, files, said):
     for name in files:
         (tmp_path / name).touch()
     assert said in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "save"), [("adapter_model.safetensors", save_file), ("adapter_model.bin", torch.save)]
+)
+def test_the_folder_of_an_adapter_is_read_and_does_not_fit_a_plain_model(tmp_path, name, save):
+    save({"base_model.model.0.lora_A.weight": torch.ones(2, 3)}, tmp_path / name)
+    for place in (tmp_path, tmp_path / name):
+        with pytest.raises(CheckpointError) as caught:
+            fit(read_checkpoint(place), nn.Linear(3, 2))
+        assert "It is an adapter (PEFT) and not the model: let make() return the PEFT model" in str(caught.value)
+        assert "torch.save(peft_model.state_dict(), 'weights.pt')" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_beside_the_whole_model_an_adapter_is_passed_over(tmp_path):
+    save_file({"x": torch.ones(1)}, tmp_path / "adapter_model.safetensors")
+    save_file(WEIGHTS, tmp_path / "model.safetensors")
+    assert bits(read_checkpoint(tmp_path).state_dicts[""]) == bits(WEIGHTS)
 
 
 def test_long_lists_are_abbreviated():

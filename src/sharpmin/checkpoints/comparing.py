@@ -52,6 +52,7 @@ class Comparison:
         tied, kept, ignored: the exceptions made, by the names of the model (or, ignored, of the state dict).
         wrong, missing, unexpected: what does not fit, in words and names.
         by: the class that loads what it saved under other names; "" where the names are compared as they are.
+        adapter: which adapter of the model was compared; "" for the whole model.
 
     """
 
@@ -64,6 +65,7 @@ class Comparison:
     missing: list[str]
     unexpected: list[str]
     by: str = ""
+    adapter: str = ""
 
     @property
     def fits(self) -> bool:

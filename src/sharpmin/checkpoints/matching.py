@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sharpmin.checkpoints.adapters import ELSEWHERE, adapted, has_adapter, is_adapter
 from sharpmin.checkpoints.comparing import Comparison, Wanted, compare, describe, same
 from sharpmin.checkpoints.converting import converted, is_of_transformers
 from sharpmin.checkpoints.names import abbreviated, bare, below
@@ -30,11 +31,12 @@ class Fit:
         key: which of its state dicts this is; "" for the top.
         prefix: what was dropped from the front of all its names, besides the wrappers' prefixes.
         tied: names that were missing and are tied to one that was not.
-        kept: names that were missing and keep the model's own values (`num_batches_tracked`).
+        kept: names that were missing and keep the model's own values (`num_batches_tracked`, the base of an adapter).
         ignored: names in the checkpoint that the model does without.
         rounded: names whose values the model's dtype cannot hold.
         others: keys of the other state dicts in the checkpoint that fit as well.
         by: the class of transformers that loads what it saved under other names; "" where the names fit as they are.
+        adapter: the adapter (PEFT) whose weights these are, the base being among `kept`; "" for the whole model.
 
     """
 
@@ -48,6 +50,7 @@ class Fit:
     rounded: tuple[str, ...]
     others: tuple[str, ...]
     by: str = ""
+    adapter: str = ""
 
 
 RENAMED = (
@@ -88,12 +91,13 @@ def fit(checkpoint: Checkpoint, model: nn.Module, *, key: str | None = None) -> 
     chosen = _select(checkpoint, key)
     compared = {place: compare(tensors, wanted) for place, tensors in chosen.items()}
     if not any(comparison.fits for comparison in compared.values()):
-        compared = {place: _otherwise(chosen[place], model, wanted, by_name=compared[place]) for place in chosen}
+        compared = {p: _otherwise(chosen[p], model, wanted, checkpoint.path, compared[p]) for p in chosen}
     fitting = [place for place, comparison in compared.items() if comparison.fits]
     if not fitting:
         closest = max(compared, key=lambda place: compared[place].closeness)
         parts = [part for place in chosen for part in _parts_that_fit(place, chosen[place], wanted)]
-        raise CheckpointError(_complaint(checkpoint.path, closest, compared[closest], parts, model))
+        advice = _advice(checkpoint.path, chosen[closest], model)
+        raise CheckpointError(_complaint(checkpoint.path, closest, compared[closest], parts) + advice)
     if len(fitting) > 1 and not is_usual(fitting[0]):
         raise CheckpointError(
             f"{checkpoint.path} holds several state dicts that fit the model: choose one of "
@@ -155,11 +159,16 @@ def _select(checkpoint: Checkpoint, key: str | None) -> dict[str, dict[str, Tens
     raise CheckpointError(f"{checkpoint.path} has nothing under {key!r}: choose among {abbreviated(there)}")
 
 
-def _otherwise(tensors: dict[str, Tensor], model: nn.Module, wanted: Wanted, *, by_name: Comparison) -> Comparison:
-    """The comparison by name, or one that comes closer, of what the model's own library makes of the tensors."""
-    comparisons = [by_name]
-    if (renamed := converted(tensors, model)) is not None:
-        comparisons.append(replace(compare(renamed, wanted), by=type(unwrapped(model)).__name__))
+def _otherwise(
+    tensors: dict[str, Tensor], model: nn.Module, wanted: Wanted, path: Path, by_name: Comparison
+) -> Comparison:
+    """The comparison by name, or one that comes closer: with an adapter, or as the model's own class loads."""
+    comparisons = [by_name, *adapted(tensors, model, wanted, path)]
+    if not any(comparison.fits for comparison in comparisons):
+        renamed = converted(tensors, model)
+        comparisons += (
+            [] if renamed is None else [replace(compare(renamed, wanted), by=type(unwrapped(model)).__name__)]
+        )
     return max(comparisons, key=lambda comparison: (comparison.fits, comparison.closeness))
 
 
@@ -175,16 +184,22 @@ def _parts_that_fit(place: str, tensors: dict[str, Tensor], wanted: Wanted) -> l
     return [f"{place}.{segment}" if place else segment for segment in fitting]
 
 
-def _complaint(path: Path, key: str, closest: Comparison, parts: list[str], model: nn.Module) -> str:
+def _complaint(path: Path, key: str, closest: Comparison, parts: list[str]) -> str:
     where = f"{path}:{key}" if key else str(path)
     lists = {"wrong": closest.wrong, "missing": closest.missing, "unexpected": closest.unexpected}
     said = "; ".join(f"{kind}: {abbreviated(names)}" for kind, names in lists.items() if names)
     if parts:
         return f"{where} does not fit the model: {said}. A part of it does: {path}:{parts[0]}"
-    advice = RENAMED if (path / "config.json").is_file() and not is_of_transformers(model) else ""
     if not closest.closeness[0]:
-        return f"{where} is of another network, no name agrees: {said}{advice}"
-    return f"{where} does not fit the model: {said}{advice}"
+        return f"{where} is of another network, no name agrees: {said}"
+    return f"{where} does not fit the model: {said}"
+
+
+def _advice(path: Path, tensors: dict[str, Tensor], model: nn.Module) -> str:
+    """What else to do about a checkpoint that does not fit, where another library may have written it."""
+    if is_adapter(path, tensors):
+        return "" if has_adapter(model) else ELSEWHERE
+    return RENAMED if (path / "config.json").is_file() and not is_of_transformers(model) else ""
 
 
 def _accept(path: Path, keys: list[str], found: Comparison, wanted: Wanted) -> Fit:
@@ -199,6 +214,7 @@ def _accept(path: Path, keys: list[str], found: Comparison, wanted: Wanted) -> F
         rounded=tuple(wanted.own[n] for n, t in found.tensors.items() if _rounds(t, wanted.tensors[n].dtype)),
         others=tuple(keys[1:]),
         by=found.by,
+        adapter=found.adapter,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from sharpmin.checkpoints.adapters import ADAPTERS
 from sharpmin.checkpoints.names import abbreviated
 from sharpmin.checkpoints.nesting import holds_optimizer, state_dicts
 from sharpmin.checkpoints.pickles import DAMAGED, read_legacy, read_zip
@@ -27,7 +28,6 @@ OTHERS = {
     "*.distcp": "is a sharded torch.distributed.checkpoint: make one file of it with "
     "python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER weights.pt",
     "zero_to_fp32.py": "is a sharded DeepSpeed checkpoint: run the zero_to_fp32.py in it and give what that writes",
-    "adapter_model.*": "holds an adapter (PEFT) and not the model: merge_and_unload() it, then save_pretrained",
     "config.json": f"is a Hugging Face folder without PyTorch weights: one of {', '.join(WEIGHTS)} is needed",
 }
 SUFFIXES = {".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar"}
@@ -121,6 +121,7 @@ def _stranger(head: bytes) -> str:
 
 def _read_folder(folder: Path) -> tuple[Any, Format]:
     candidates = [folder / name for file in WEIGHTS for name in (file, file + INDEX)]
+    candidates += [folder / name for name in ADAPTERS]
     file = next((file for file in candidates if file.is_file()), None)
     if file is None:
         raise CheckpointError(f"{folder} {_without_files(folder)}")
