@@ -133,6 +133,13 @@ def test_the_refusal_changes_nothing_for_the_next_file(tmp_path):
     assert torch.serialization.get_safe_globals() == before
 
 
+def follow(said):
+    """Do as the refusal says."""
+    python, option, code = shlex.split(said.partition("under its key): ")[2])
+    assert (python, option) == ("python", "-c")
+    exec(code, {})
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # a command line need not close its file
 def test_the_way_out_is_a_command_that_works(tmp_path):
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -147,8 +154,26 @@ def test_the_way_out_is_a_command_that_works(tmp_path):
     }
     for name, (save, content) in files.items():
         save(content, tmp_path / name)
-        python, option, code = shlex.split(refusal(tmp_path / name).partition("the top): ")[2])
-        assert (python, option) == ("python", "-c")
-        exec(code, {})
+        follow(refusal(tmp_path / name))
         found = fit(read_checkpoint(tmp_path / f"{name.partition('.')[0]}.weights.pt"), model)
         assert all(torch.equal(found.weights[key], tensor) for key, tensor in model.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_it_keeps_every_state_dict_and_no_optimizer(tmp_path):
+    model, average = nn.Linear(3, 2), nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(3)).sum().backward()
+    optimizer.step()
+    content = {"arch": "linear", "args": argparse.Namespace(lr=0.1), "epoch": 3, "best": np.float64(0.9)}
+    content |= {"state_dict": model.state_dict(), "state_dict_ema": average.state_dict()}
+    content |= {"optimizer": optimizer.state_dict(), "amp_scaler": {"scale": 1.0}, "names": np.array(["a", "b"])}
+    torch.save(content, tmp_path / "checkpoint-3.pth.tar")
+    follow(refusal(tmp_path / "checkpoint-3.pth.tar"))
+    checkpoint = read_checkpoint(tmp_path / "checkpoint-3.pth.weights.pt")
+    found = fit(checkpoint, model)
+    assert (found.key, found.others) == ("state_dict", ("state_dict_ema",))
+    assert torch.equal(found.weights["weight"], model.weight)
+    assert torch.equal(fit(checkpoint, model, key="state_dict_ema").weights["weight"], average.weight)
+    kept = torch.load(tmp_path / "checkpoint-3.pth.weights.pt")
+    assert kept.keys() == {"state_dict", "state_dict_ema", "amp_scaler", "best"}

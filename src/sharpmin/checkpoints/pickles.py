@@ -26,6 +26,14 @@ LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 TRUSTING = "torch.load({}, map_location='cpu', weights_only=False)"
 
+KEEPING = (
+    "import torch; a = lambda v: hasattr(v, 'shape') and getattr(getattr(v, 'dtype', 0), 'kind', 'f') in 'biufc'; "
+    "d = lambda v: isinstance(v, torch.nn.Module) or isinstance(v, dict) and 'param_groups' not in v; "
+    "f = lambda v: torch.as_tensor(v) if a(v) else "
+    "{k: f(w) for k, w in (v if isinstance(v, dict) else v.state_dict()).items() if a(w) or d(w)}"
+)
+"""A function f that keeps the tensors, arrays and modules of a dict, also within; not the states of optimizers."""
+
 SHARDED = (
     "holds the shards that one process had of a model: gather them before saving, with "
     "torch.distributed.checkpoint.state_dict.get_model_state_dict and StateDictOptions(full_state_dict=True)"
@@ -98,11 +106,8 @@ def _refused(file: Path, reason: str, *, load: str = TRUSTING) -> CheckpointErro
     there, beside = repr(str(file)), repr(str(file.with_name(f"{file.stem}.weights.pt")))
     return CheckpointError(
         f"{file} is refused: {reason}. Save the tensors alone instead, torch.save(model.state_dict(), 'weights.pt'); "
-        "or, if you trust this file, run this where its classes can be imported (it looks for the weights under "
-        f"'state_dict', 'model' or the top): python -c \"import torch; c = {load.format(there)}; "
-        "w = c.get('state_dict', c.get('model', c)) if isinstance(c, dict) else c; "
-        "w = w if isinstance(w, dict) else w.state_dict(); "
-        f"torch.save({{k: torch.as_tensor(v) if hasattr(v, 'shape') else v for k, v in w.items()}}, {beside})\""
+        "or, if you trust this file, run this where its classes can be imported (it keeps every dict of tensors under "
+        f'its key): python -c "{KEEPING}; torch.save(f({load.format(there)}), {beside})"'
     )
 
 
