@@ -110,6 +110,32 @@ def test_the_average_of_swa_utils(tmp_path):
     assert same_bits(found.weights, state(trained))
 
 
+def test_an_average_takes_a_plain_checkpoint(tmp_path):
+    trained, model = network(seed=1), AveragedModel(network())
+    found = load_into(model, read(tmp_path, trained.state_dict()))
+    assert found.kept == ("n_averaged",)
+    assert torch.equal(model.eval()(INPUTS), trained(INPUTS))
+    averaged = AveragedModel(trained)
+    averaged.n_averaged.fill_(7)
+    assert fit(read(tmp_path, averaged.state_dict()), model).kept == ()
+
+
+def test_an_average_without_names_says_what_to_do(tmp_path):
+    model = network()
+    average = {"decay": 0.9, "num_updates": 3, "shadow_params": list(model.parameters()), "collected_params": None}
+    cure = "ema.copy_to(model.parameters()) there, then torch.save(model.state_dict(), 'weights.pt')"
+    checkpoint = read(tmp_path, {"model": model.state_dict(), "ema": average, "optimizer": {"state": [torch.ones(1)]}})
+    assert checkpoint.nameless[0] == "ema.shadow_params"
+    assert fit(checkpoint, model).key == "model"
+    for key in ("ema", "ema.shadow_params"):
+        said = complaint(checkpoint, model, key=key)
+        assert f"last.pt:{key} holds tensors in a list, without names" in said
+        assert said.endswith(cure)
+    assert "has nothing under 'shadow'" in complaint(checkpoint, model, key="shadow")
+    with pytest.raises(CheckpointError, match=r"last.pt:shadow_params holds tensors in a list, without names"):
+        read(tmp_path, average)
+
+
 # Nested
 
 

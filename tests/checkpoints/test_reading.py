@@ -315,6 +315,9 @@ def test_an_index_of_nothing(tmp_path):
         ([], "holds no checkpoint: give a checkpoint file or a save_pretrained folder"),
         (["notes.txt"], "holds no checkpoint"),
         (["config.json", "tf_model.h5"], "is a Hugging Face folder without PyTorch weights: one of model.safetensors"),
+        (["config.json", "model.fp16.safetensors", "optimizer.pt"], "give the file, {}/model.fp16.safetensors"),
+        (["pytorch_model.bin.index.fp16.json", "pytorch_model.fp16-1.bin"], "{}/pytorch_model.bin.index.fp16.json"),
+        (["model.safetensors.ema.index.json", "model.ema-1.bin"], "{}/model.safetensors.ema.index.json"),
         ([".metadata", "__0_0.distcp"], "python -m torch.distributed.checkpoint.format_utils dcp_to_torch"),
         (["zero_to_fp32.py", "latest"], "run the zero_to_fp32.py in it"),
         (["b.pt", "a.ckpt", "notes.txt"], "give one of the files in it, a.ckpt, b.pt"),
@@ -323,7 +326,15 @@ def test_an_index_of_nothing(tmp_path):
 def test_other_folders_say_what_they_are(tmp_path, files, said):
     for name in files:
         (tmp_path / name).touch()
-    assert said in refusal(tmp_path)
+    assert said.format(tmp_path) in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("index", ["model.safetensors.index.fp16.json", "model.safetensors.fp16.index.json"])
+def test_the_list_of_a_variants_parts_is_read(tmp_path, index):
+    save_file(WEIGHTS, tmp_path / "model.fp16-00001-of-00001.safetensors")
+    listed = {"weight_map": dict.fromkeys(WEIGHTS, "model.fp16-00001-of-00001.safetensors")}
+    (tmp_path / index).write_text(json.dumps(listed))
+    assert bits(read_checkpoint(tmp_path / index).state_dicts[""]) == bits(WEIGHTS)
 
 
 @pytest.mark.parametrize(

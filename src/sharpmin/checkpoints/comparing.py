@@ -5,8 +5,9 @@ Names are compared without the wrappers' prefixes, and without a prefix that all
 (`names`). Exceptions, none of which changes f, are noted:
 
 - a weight that is missing is taken from the one it is tied to (safetensors keeps one name of a tensor);
-- a missing `num_batches_tracked` stays the model's own: no evaluation reads it;
-- left over may be the `n_averaged` of `torch.optim.swa_utils.AveragedModel`, and a tensor that the model holds with
+- a missing `num_batches_tracked` and the `n_averaged` of `torch.optim.swa_utils.AveragedModel` stay the model's own: no
+  evaluation reads them;
+- left over may be `n_averaged`, and a tensor that the model holds with
   the same values as a non-persistent buffer (older files of Hugging Face models have their `position_ids`).
 """
 
@@ -130,7 +131,7 @@ def _compare(prefix: str, given: dict[str, Tensor], label: dict[str, str], wante
     surplus = [name for name in given if name not in wanted.tensors]
     common = {name: given[name] for name in wanted.tensors if name in given}
     tied = {name: common[twin] for name in absent for twin in wanted.twins.get(name, ()) if twin in common}
-    kept = {name: wanted.tensors[name].clone() for name in absent if name.rpartition(".")[2] == COUNTER}
+    kept = {name: wanted.tensors[name].clone() for name in absent if _unread(name)}
     ignored = [name for name in surplus if _harmless(name, given[name], wanted)]
     return Comparison(
         prefix,
@@ -142,6 +143,11 @@ def _compare(prefix: str, given: dict[str, Tensor], label: dict[str, str], wante
         missing=[wanted.own[name] for name in absent if name not in tied and name not in kept],
         unexpected=[label[name] for name in surplus if name not in ignored],
     )
+
+
+def _unread(name: str) -> bool:
+    """Whether it only counts: no evaluation reads it."""
+    return name == AVERAGED or name.rpartition(".")[2] == COUNTER
 
 
 def _harmless(name: str, tensor: Tensor, wanted: Wanted) -> bool:

@@ -16,7 +16,7 @@ from sharpmin.checkpoints.comparing import Comparison, Wanted, compare, describe
 from sharpmin.checkpoints.converting import converted, is_of_transformers
 from sharpmin.checkpoints.names import abbreviated, bare, below
 from sharpmin.checkpoints.nesting import is_usual
-from sharpmin.checkpoints.reading import Checkpoint
+from sharpmin.checkpoints.reading import NAMELESS, Checkpoint
 from sharpmin.errors import CheckpointError
 from sharpmin.network import unwrapped
 
@@ -155,6 +155,8 @@ def _select(checkpoint: Checkpoint, key: str | None) -> dict[str, dict[str, Tens
     for place, tensors in everything.items():
         if part := _part(tensors, key.removeprefix(f"{place}.")):
             return {key: part}
+    if any(f"{place}.".startswith(f"{key}.") for place in checkpoint.nameless):
+        raise CheckpointError(f"{checkpoint.path}:{key} {NAMELESS}")
     there = [f"{place!r} ({len(tensors)} tensors)" for place, tensors in everything.items()]
     raise CheckpointError(f"{checkpoint.path} has nothing under {key!r}: choose among {abbreviated(there)}")
 
@@ -199,7 +201,8 @@ def _advice(path: Path, tensors: dict[str, Tensor], model: nn.Module) -> str:
     """What else to do about a checkpoint that does not fit, where another library may have written it."""
     if is_adapter(path, tensors):
         return "" if has_adapter(model) else ELSEWHERE
-    return RENAMED if (path / "config.json").is_file() and not is_of_transformers(model) else ""
+    config = (path if path.is_dir() else path.parent) / "config.json"
+    return RENAMED if config.is_file() and not is_of_transformers(model) else ""
 
 
 def _accept(path: Path, keys: list[str], found: Comparison, wanted: Wanted) -> Fit:

@@ -27,6 +27,15 @@ def state_dicts(content: Any) -> dict[str, dict[str, Tensor]]:
     return {".".join(path): tensors for path, tensors in found}
 
 
+def nameless(content: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """The dotted keys of lists of tensors, such as `shadow_params` of torch-ema: in an order, and without names."""
+    if isinstance(content, list | tuple) and content and all(isinstance(value, Tensor) for value in content):
+        yield ".".join(path)
+    elif isinstance(content, dict) and not is_optimizer(content) and len(path) <= DEPTH:
+        for key, value in content.items():
+            yield from nameless(value, (*path, str(key)))
+
+
 def is_usual(key: str) -> bool:
     """Whether weights under this key are the ones meant unless something else is asked for."""
     return not key or all(segment in USUAL for segment in key.split("."))

@@ -5,6 +5,7 @@ outside the folder is read.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,15 +15,21 @@ from torch import Tensor
 
 from sharpmin.checkpoints.adapters import ADAPTERS
 from sharpmin.checkpoints.names import abbreviated
-from sharpmin.checkpoints.nesting import holds_optimizer, state_dicts
+from sharpmin.checkpoints.nesting import holds_optimizer, nameless, state_dicts
 from sharpmin.checkpoints.pickles import DAMAGED, read_legacy, read_zip
 from sharpmin.errors import CheckpointError
 
 Format = Literal["safetensors", "torch", "torch legacy"]
 
 INDEX = ".index.json"
+INDEXES = re.compile(r"\.index(\.\w+)?\.json$")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "diffusion_pytorch_model.safetensors")
 """What `save_pretrained` calls its file; in several parts, the same name with `INDEX` lists them."""
+
+VARIANT = re.compile(
+    r"(diffusion_pytorch_|pytorch_)?model\.(\w+\.(safetensors|bin)|(safetensors|bin)\.(\w+\.index|index\.\w+)\.json)"
+)
+"""What it calls a variant (`variant="fp16"`), whole or the list of its parts."""
 
 OTHERS = {
     "*.distcp": "is a sharded torch.distributed.checkpoint: make one file of it with "
@@ -42,12 +49,20 @@ class Checkpoint:
         format: "safetensors", "torch" (a zip file) or "torch legacy".
         state_dicts: every dict of named tensors that is there, by the dotted key it was found under: "" for the
             top, else "model", "state_dict", "ema", ...; the most usual first.
+        nameless: the dotted keys of what holds tensors without names.
 
     """
 
     path: Path
     format: Format
     state_dicts: dict[str, dict[str, Tensor]]
+    nameless: tuple[str, ...] = ()
+
+
+NAMELESS = (
+    "holds tensors in a list, without names, and whose they are is known only where they were made: with torch-ema, "
+    "ema.copy_to(model.parameters()) there, then torch.save(model.state_dict(), 'weights.pt')"
+)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -81,14 +96,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} does not exist: give a checkpoint file or a save_pretrained folder") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    found = state_dicts(content)
+    found, lists = state_dicts(content), tuple(nameless(content))
+    if not found and any(lists):
+        raise CheckpointError(f"{path}:{lists[0]} {NAMELESS}")
     if not found:
         raise CheckpointError(f"{path} {_without_weights(content)}: give the file that model.state_dict() went into")
-    return Checkpoint(path, kind, found)
+    return Checkpoint(path, kind, found, lists)
 
 
 def _read_file(file: Path) -> tuple[Any, Format]:
-    if file.name.endswith(INDEX):
+    if INDEXES.search(file.name):
         return _read_parts(file)
     with file.open("rb") as opened:
         head = opened.read(64)
@@ -129,6 +146,8 @@ def _read_folder(folder: Path) -> tuple[Any, Format]:
 
 
 def _without_files(folder: Path) -> str:
+    if variants := sorted(file.name for file in folder.iterdir() if VARIANT.fullmatch(file.name)):
+        return f"has its weights under another name than {WEIGHTS[0]}: give the file, {folder / variants[0]}"
     for pattern, explanation in OTHERS.items():
         if any(folder.glob(pattern)):
             return explanation
@@ -143,7 +162,7 @@ def _read_parts(index: Path) -> tuple[dict[str, Any], Format]:
         parts = {str(name): str(part) for name, part in json.loads(index.read_bytes())["weight_map"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{index} is no index of weights ({error!r}): fetch it again") from error
-    if outside := sorted({part for part in parts.values() if Path(part).name != part or part.endswith(INDEX)}):
+    if outside := sorted({part for part in parts.values() if Path(part).name != part or INDEXES.search(part)}):
         raise CheckpointError(f"{index} names {abbreviated(outside)}; the parts must be files beside it")
     if missing := sorted({part for part in parts.values() if not (index.parent / part).is_file()}):
         raise CheckpointError(f"{index} names {abbreviated(missing)}, which is not there: fetch all the parts")
