@@ -21,6 +21,22 @@ def test_figure_and_numbers(task, tmp_path, capsys, recwarn):
     assert all((tmp_path / "Figures" / f"a-to-b.{suffix}").stat().st_size > 1000 for suffix in ("pdf", "png"))
 
 
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (["--points", "5"], "alpha 0 (a) and alpha 1 (b) are not among the 5 points: --points 4, 7, 10 and so on"),
+        (["--alpha", "0", "0.5", "0.9"], "alpha 1 (b) is not among the 3 points: "),
+        (["--points", "4"], None),
+        (["--alpha", "0", "1"], None),
+    ],
+)
+def test_an_end_that_is_not_among_the_points_is_named(task, capsys, recwarn, points, said):
+    assert run(["path", task, "a.pt", "b.pt", "--batch-norm", "running", *points, *QUICK]) == 0
+    shown = capsys.readouterr().out
+    assert ("not among the" in shown) is (said is not None)
+    assert said is None or said in shown
+
+
 def test_an_earlier_figure_of_other_numbers_is_kept(task, tmp_path, capsys, recwarn):
     command = ["path", task, "a.pt", "b.pt", "--batch-norm", "running", "--points", "4", *QUICK]
     assert [run(command) for _ in range(2)] == [0, 0]

@@ -88,7 +88,7 @@ def described(name: str, curve: "landscape.Path") -> str:
 
 
 def summary(train: "landscape.Path", test: "landscape.Path | None", names: list[str]) -> str:
-    """The two ends and the highest point between them, in a line each."""
+    """The two ends and the highest point between them, in a line each; and which end is not among the points."""
     lines = []
     for curve, label in ((train, "data"), (test, "test data")):
         if curve is None:
@@ -101,4 +101,13 @@ def summary(train: "landscape.Path", test: "landscape.Path | None", names: list[
         bad = [f"{alpha:.3f}" for alpha, loss in at.items() if not isfinite(loss)]
         if bad:
             lines.append(f"the loss on the {label} is NaN or infinite at alpha {', '.join(bad)}")
+    ends_left_out = [
+        f"alpha {end} ({name})" for name, end in zip(names, (0, 1), strict=True) if end not in train.alphas
+    ]
+    if ends_left_out:
+        verb = "is" if len(ends_left_out) == 1 else "are"
+        lines.append(
+            f"{' and '.join(ends_left_out)} {verb} not among the {len(train.alphas)} points: "
+            "--points 4, 7, 10 and so on have both, or name them with --alpha"
+        )
     return "\n".join(lines)
