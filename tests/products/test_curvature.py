@@ -329,6 +329,41 @@ def test_hardsigmoid(inplace):
         torch.testing.assert_close(dense(Curvature(f, method=method)), expected, **near_values(expected))
 
 
+def compiled_whole(network):
+    network.compile(backend="aot_eager")
+    return network
+
+
+def compiled_part(network):
+    network[1] = torch.compile(network[1], backend="aot_eager")
+    return network
+
+
+@pytest.mark.parametrize("compiled", [compiled_whole, compiled_part])
+@pytest.mark.parametrize("matrix", BOTH)
+@pytest.mark.parametrize("method", ["auto", *EXACT])
+def test_what_torch_compile_made_of_a_part_is_not_run(compiled, matrix, method):
+    network, batch = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double(), examples(9, 4)
+    v = random(43)
+    plain = Curvature(Objective(network, batch), matrix=matrix, method=method) @ v
+    value = Objective(network, batch).value(Objective(network, batch).theta)
+    f = Objective(compiled(network), batch)
+    assert torch.equal(Curvature(f, matrix=matrix, method=method) @ v, plain)
+    assert f.value(f.theta) == pytest.approx(value)
+
+
+def test_a_loss_that_is_compiled_is_run_as_it_is_written():
+    network, batch = nn.Linear(4, 3).double(), examples(9, 4)
+
+    def loss(model, batch):
+        return F.cross_entropy(model(batch[0]), batch[1], reduction="none")
+
+    v = random(15)
+    plain = Curvature(Objective(network, batch, loss=loss)) @ v
+    compiled = torch.compile(loss, backend="aot_eager")
+    assert torch.equal(Curvature(Objective(network, batch, loss=compiled)) @ v, plain)
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize("scripted", ["the network", "a layer"])
 @pytest.mark.parametrize("matrix", BOTH)

@@ -4,10 +4,12 @@ attention         the fused kernels cannot be differentiated twice.
 weight_norm       `torch._weight_norm` has no forward derivative, and what double-backward makes of it is not symmetric
                   (PyTorch 2.13): g v / |v| is written out.
 hardsigmoid       its backward pass has no derivative: min(max(x + 3, 0), 6) / 6 is written out.
+torch.compile     what it makes of a module or a loss can be differentiated once: the module's own code is run.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -29,8 +31,14 @@ def twice_differentiable() -> Iterator[None]:
                 [0.0000, 1.0000]])
 
     """
-    with sdpa_kernel(SDPBackend.MATH), WrittenOut():
+    with sdpa_kernel(SDPBackend.MATH), WrittenOut(), uncompiled():
         yield
+
+
+def uncompiled() -> AbstractContextManager[object]:
+    """Run the code itself where torch.compile would run what it made of it."""
+    compiles = "torch._dynamo" in sys.modules  # which takes a second to import, and without which nothing is compiled
+    return torch.compiler.set_stance("force_eager") if compiles else nullcontext()
 
 
 class WrittenOut(TorchFunctionMode):
