@@ -1,6 +1,7 @@
 """Folders that transformers wrote under other names than its model has, read as its own classes read them."""
 
 import json
+import sys
 import warnings
 
 import pytest
@@ -179,6 +180,20 @@ def test_a_model_that_only_holds_one_of_transformers_is_told_what_to_do(tmp_path
     said = complaint(saved(vit(seed=1), tmp_path), nn.ModuleDict({"backbone": vit()}))
     assert "transformers renames weights as it saves" in said
     assert "torch.save(model.state_dict(), 'weights.pt')" in said
+
+
+@pytest.mark.parametrize("make", [vit, mixtral])
+def test_transformers_opens_no_file_and_no_connection(tmp_path, make):
+    checkpoint, model, opened = saved(make(seed=1), tmp_path), make(), []
+    fit(checkpoint, make())  # what is imported on first use is not meant
+    listening = True
+    events = {"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.listdir", "os.scandir"}
+    sys.addaudithook(
+        lambda event, arguments: opened.append((event, arguments)) if listening and event in events else None
+    )
+    load_into(model, checkpoint)
+    listening = False
+    assert opened == []
 
 
 def test_nothing_in_the_folder_is_run(tmp_path):

@@ -50,6 +50,7 @@ def converted(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]
                 config=network.config,
                 state_dict=dict(given),
                 dtype=_widest(given),
+                local_files_only=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
