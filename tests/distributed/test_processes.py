@@ -1,5 +1,7 @@
 """Two and three real processes compute what one does."""
 
+import contextlib
+import random
 import socket
 
 import pytest
@@ -89,11 +91,18 @@ leave()
 """
 
 
+def free_port():
+    """One that is free, and not among those that the system gives to whoever asks for any, as gloo does meanwhile."""
+    while True:
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            port = random.randrange(20_000, 32_000)
+            tried.bind(("127.0.0.1", port))
+            return port
+
+
 def together(size, out, program=EVERYTHING):
     """Start so many processes as torchrun does, without its own two seconds; what each of them found."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     shared = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
