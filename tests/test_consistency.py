@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from cases import F64, examples, shallow
 from sharpmin.consistency import is_not_its_gradient
+from sharpmin.data import Examples
 from sharpmin.objective import Objective
 
 
@@ -61,6 +62,27 @@ def test_kinks_large_weights_and_a_flat_place_are_no_reason(policy, scale):
     data = examples(32, 2, 8, 8)
     data = type(data)(data.inputs.float(), data.targets)
     assert is_not_its_gradient(Objective(model, data, batch_norm=policy)) is None
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared error"])
+def test_a_relu_network_trained_by_full_batches_has_kinks_on_every_scale(loss):
+    torch.manual_seed(0)
+    x = torch.randn(400, 16)
+    y = (x @ torch.randn(16, 4) + x.abs() @ torch.randn(16, 4)).argmax(1)
+    width = 4 if loss == "cross-entropy" else 1
+
+    def per_example(model, batch):
+        if width == 4:
+            return F.cross_entropy(model(batch[0]), batch[1], reduction="none")
+        return (model(batch[0])[:, 0] - batch[1]).square()
+
+    model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, width))
+    solver = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(200):
+        solver.zero_grad()
+        per_example(model, (x, y)).mean().backward()
+        solver.step()
+    assert is_not_its_gradient(Objective(model, Examples(x, y), loss=per_example)) is None
 
 
 def test_at_a_minimum_nothing_is_said():

@@ -178,6 +178,30 @@ def test_resuming_gives_the_running_statistics_of_one_run():
     assert same_bits(whole.weights, other.state_dict())
 
 
+class Buffers(nn.Module):
+    """What a model may hold beside its weights, and a count of its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(6, 3)
+        self.register_buffer("sparse", torch.eye(3).to_sparse())
+        self.register_buffer("expanded", torch.ones(1).expand(5))
+        self.register_buffer("passing", torch.ones(2), persistent=False)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x):
+        self.calls += self.training
+        return self.linear(x)
+
+
+def test_buffers_of_every_kind_and_those_of_the_state_fit_the_model():
+    data, config = examples(40, 6, dtype=torch.float32), TrainConfig(batch_size=8, epochs=4)
+    half = train(Buffers(), data, replace(config, epochs=2))
+    model = Buffers()
+    state = train(model, data, config, state=half)
+    assert (model.calls.item(), set(state.weights)) == (20, {"linear.weight", "linear.bias", "expanded", "calls"})
+
+
 def test_the_test_is_of_the_network_as_it_will_be_used():
     model, data, test = with_running_statistics(), examples(40, 6), examples(30, 6, seed=5)
     (line,) = train(model, data, TrainConfig(batch_size=8, epochs=1), test=test).history

@@ -1,15 +1,15 @@
 """Is the gradient that of f? A probe for models and losses that stop or replace gradients.
 
-A `.detach()` in the loss (SimSiam's targets, DoRA's norms), a straight-through estimator or an approximate backward
-pass gives PyTorch a gradient that is not f's, on purpose. A training may follow it; Metric 2.1, eigenvalues and other
-measures by gradients are then of no function at all. Along d = g/|g|
+A `.detach()` in the loss (SimSiam's targets), a straight-through estimator or an approximate backward pass gives
+PyTorch a gradient that is not f's, on purpose. A training may follow it; Metric 2.1, eigenvalues and other measures by
+gradients are then of no function at all. With d = g/|g|
 
-    (f(theta + h d) - f(theta - h d)) / 2h  ->  |g|    as h -> 0
+    (f(theta + h d) - f(theta - h d)) / 2h |g|  ->  1    as h -> 0
 
-if g is the gradient of f, and to something else if not.
+if g is the gradient of f, and to something else if not. Kinks that lie within h (a trained ReLU network has many) hold
+the ratio away from 1 as well, but then it goes on changing as h gets smaller. So an alarm needs the three smallest
+steps that rounding allows to agree with each other.
 """
-
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -19,17 +19,19 @@ from sharpmin.determinism import first_batch
 from sharpmin.objective import Objective
 from sharpmin.randomness import RandomStream
 
-STEPS = (1e-5, 1e-4, 1e-3, 1e-2)  # of |theta|: rounding spoils the short ones, curvature the long ones
-TOLERANCE = 0.01  # of |g|
-ROUNDINGS = 100  # of the loss: a smaller difference says nothing
-SETTLED = 0.2  # of the distance from |g|: so near to each other are two slopes that rounding and curvature leave alone
+STEPS = tuple(10 ** (-half / 2) for half in range(16, 3, -1))  # 1e-8 to 1e-2 of |theta|
+ROUNDINGS = 4  # that a batch's loss is off by, in units of eps |loss|
+NOISE = 2e-3  # of the ratio, that rounding may make
+TOLERANCE = 0.01  # of the ratio
+AGREEING = 3  # ratios, at the smallest steps
+SETTLED = 0.05  # of the distance from 1: so near to each other are two ratios that go on to no other
 
 
 def is_not_its_gradient(f: Objective) -> str | None:
     """Say in a sentence that the gradient is not that of f; None where nothing was seen.
 
-    Looks at the first batch only, at the present weights and along the gradient. In bfloat16, TF32 and under
-    "recalibrate" it does not look.
+    Looks at the first batch only, at the present weights and along the gradient; what is off by less than 1% there is
+    not noticed. In bfloat16, TF32 and under "recalibrate" it does not look.
 
     Raises:
         UsageError: the data gave no batch, or the loss does not depend on the weights.
@@ -51,33 +53,34 @@ def is_not_its_gradient(f: Objective) -> str | None:
     scale = torch.linalg.vector_norm(theta, dtype=torch.float64).item() or 1.0
     if not 0 < length < float("inf"):
         return None
-    slopes, rounding = list[float](), ROUNDINGS * eps(theta.dtype, f.precision) * abs(at_theta.total.item())
+    ratios, rounding = list[float](), ROUNDINGS * eps(theta.dtype, f.precision) * abs(at_theta.total.item())
     for h in (step * scale for step in STEPS):
-        found = slope(f, batch, theta, gradient / length, h)
-        if abs(found - length) <= TOLERANCE * length:
+        found, foretold = changes(f, batch, theta, gradient, h / length)
+        if rounding > NOISE * max(abs(found), abs(foretold)):
+            continue
+        ratios.append(found / foretold if foretold else float("inf"))
+        if abs(ratios[-1] - 1) <= TOLERANCE:
             return None
-        slopes += [found] if 2 * h * max(abs(found), length) > rounding else []
-    settled = [one for one, other in pairwise(slopes) if agree(one, other, apart_from=length)]
-    if not settled:
+    shortest = ratios[:AGREEING]
+    if len(shortest) < AGREEING or not max(shortest) - min(shortest) <= SETTLED * abs(shortest[0] - 1):
         return None
     return (
-        f"the gradient is not that of the loss: along it the loss of the first batch grows by {settled[0]:.3g} a unit, "
-        f"the gradient says {length:.3g}. Something stops or replaces gradients (a detach, a straight-through "
-        "estimator); values are right, but Metric 2.1, eigenvalues and all else that takes gradients is of no function"
+        f"the gradient is not that of the loss: along it the first batch's loss grows by {ratios[0]:.3g} of what it "
+        "says. Something stops or replaces gradients (a detach, a straight-through estimator); values are right, but Metric "
+        "2.1, eigenvalues and all else that takes gradients is of no function"
     )
 
 
 @torch.no_grad()
-def slope(f: Objective, batch: object, theta: Tensor, direction: Tensor, h: float) -> float:
-    """The central difference of the batch's summed loss, along the direction [n] of length 1."""
+def changes(f: Objective, batch: object, theta: Tensor, gradient: Tensor, step: float) -> tuple[float, float]:
+    """The change of the batch's summed loss from theta - step g to theta + step g, and what g says of it.
 
-    def loss(step: float) -> float:
+    Both are of the weights as they are rounded.
+    """
+
+    def loss(at: Tensor) -> float:
         with RandomStream(f.device):
-            return f.score(f.at(f.pieces(torch.add(theta, direction, alpha=step))), batch).total.item()
+            return f.score(f.at(f.pieces(at)), batch).total.item()
 
-    return (loss(h) - loss(-h)) / (2 * h)
-
-
-def agree(one: float, other: float, *, apart_from: float) -> bool:
-    """Whether two slopes are near to each other, beside their distances from a third."""
-    return abs(one - other) <= SETTLED * min(abs(one - apart_from), abs(other - apart_from))
+    behind, ahead = torch.add(theta, gradient, alpha=-step), torch.add(theta, gradient, alpha=step)
+    return loss(ahead) - loss(behind), torch.dot((ahead - behind).double(), gradient.double()).item()

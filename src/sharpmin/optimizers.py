@@ -85,8 +85,10 @@ def usual_rate(rule: str) -> float:
 
 
 def named_copies(model: nn.Module) -> dict[str, Tensor]:
-    """The weights and buffers by name, copied to the CPU in their plain layout."""
-    return {name: plain_copy(tensor) for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    """The weights and the buffers kept with them, by name, copied to the CPU in their plain layout."""
+    kept = model.state_dict().keys()
+    buffers = [(n, b) for n, b in model.named_buffers() if n in kept and b.layout is torch.strided]
+    return {name: plain_copy(tensor) for name, tensor in (*model.named_parameters(), *buffers)}
 
 
 def moments_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -142,8 +144,11 @@ def restore(
 ) -> None:
     """Put weights and buffers into the model, and moments into its new optimizer, in the model's own layout."""
     parameters = dict(model.named_parameters())
-    for name, tensor in (*parameters.items(), *model.named_buffers()):
-        tensor.copy_(weights[name] if name in parameters else weights.get(name, tensor))
+    for name, parameter in parameters.items():
+        parameter.copy_(weights[name])
+    for name, buffer in model.named_buffers():
+        if name in weights and not torch.equal(buffer.cpu(), weights[name].to(buffer.dtype)):
+            buffer.copy_(weights[name])
     fused = bool(optimizer.defaults.get("fused"))
     for key, moment in moments.items():
         name, _, kind = key.removesuffix(NUMBER).rpartition(".")

@@ -12,8 +12,13 @@ def test_what_differs_is_named():
     ours, theirs = [torch.tensor([1.0, 2.0])], [torch.tensor([2.0, 1.0])]
     same = Overheard({"weights": checksum(ours), "data": checksum(theirs)})
     check_alike(same, weights=ours, data=theirs)
-    with pytest.raises(RunError, match="do not have the same data: seed whatever is drawn"):
+    with pytest.raises(RunError, match="do not have the same data: take processors of one kind, seed"):
         check_alike(same, weights=ours, data=ours)
+
+
+def test_what_has_no_plain_bytes_is_passed_over():
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged)
+    assert checksum([torch.eye(2).to_sparse(), nested]) == checksum([])
 
 
 def test_shapes_dtypes_and_scalars_count():

@@ -106,7 +106,7 @@ class Branching(nn.Module):
         self.linear = nn.Linear(4, 3, dtype=F64)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x) if x.sum() > 0 else self.linear(-x)
+        return torch.stack([self.linear(row) if row.sum() > 0 else self.linear(-row) for row in x])
 
 
 def test_what_vmap_cannot_take_goes_one_at_a_time():

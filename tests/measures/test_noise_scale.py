@@ -351,6 +351,23 @@ def test_a_loss_that_ties_examples_together_gets_the_batches_of_f():
     assert (result.batch_size, result.batches, result.estimator) == (30, 4, "batches")
     assert result.message.startswith("what an example adds to f depends on the others of its batch")
     assert noise_scale(f, batch_size=10).batches == 12
+    with pytest.raises(UsageError, match=r'ties the examples of a batch together .*: use estimator="batches"'):
+        noise_scale(f, estimator="examples")
+
+
+def noisy(model, batch):
+    return nn.functional.cross_entropy(model(batch[0] + torch.randn_like(batch[0])), batch[1], reduction="none")
+
+
+def test_a_loss_that_draws_random_numbers_ties_nothing_together():
+    result = noise_scale(Objective(nn.Linear(4, 3).double(), examples(120, 4), loss=noisy), estimator="batches")
+    assert (result.batch_size, result.message.count("of its batch")) == (1, 0)
+
+
+def test_where_few_examples_count_none_may_be_among_those_tried():
+    data = examples(400, 4)
+    data.targets[8:] = -100
+    assert noise_scale(Objective(nn.Linear(4, 3).double(), data, batch_size=100), batch_size=50).status
 
 
 def own_batches(count=5):

@@ -29,16 +29,18 @@ def check_alike(group: Group, **parts: Iterable[Tensor]) -> None:
     found = group.collect({name: checksum(tensors) for name, tensors in parts.items()})
     if differing := [name for name in parts if len({one[name] for one in found}) > 1]:
         raise RunError(
-            f"the processes of this job do not have the same {' and '.join(differing)}: seed whatever is drawn, give "
-            "each all of the data (no DistributedSampler: batches are shared out here), and after a training with DDP "
-            "rank 0's running statistics"
+            f"the processes of this job do not have the same {' and '.join(differing)}: take processors of one kind, "
+            "seed whatever is drawn, give each all of the data (no DistributedSampler: batches are shared out here), "
+            "and after a training with DDP rank 0's running statistics; in one process no agreement is needed"
         )
 
 
 def checksum(tensors: Iterable[Tensor]) -> int:
-    """CRC-32 of the tensors' shapes and bytes."""
+    """CRC-32 of the tensors' shapes and bytes; sparse, nested and quantized ones are passed over."""
     found = 0
     for tensor in tensors:
+        if tensor.is_nested or tensor.layout is not torch.strided or tensor.is_quantized:
+            continue
         plain = tensor.detach().cpu().contiguous()
         found = zlib.crc32(repr((plain.dtype, tuple(plain.shape))).encode(), found)
         found = zlib.crc32(plain.reshape(-1).view(torch.uint8).numpy().data, found)

@@ -20,6 +20,8 @@ from torch.func import grad_and_value, vmap
 from sharpmin.arithmetic import eps
 from sharpmin.batching import Pair, Shuffled
 from sharpmin.batchnorm import mixes
+from sharpmin.determinism import differ, first_batch, loss_of
+from sharpmin.errors import UsageError
 from sharpmin.objective import Objective
 
 Unit = Literal["batches", "examples"]
@@ -105,6 +107,9 @@ def draw(
     Returns:
         The sample; of an iterable, its own batches.
 
+    Raises:
+        UsageError: single examples, where they have no gradient of their own.
+
     """
     if not isinstance(objective.data, Pair):
         own = mixes(objective.model, objective.batch_norm)
@@ -113,6 +118,11 @@ def draw(
     if unit == "auto":
         free = batch_size is None and max_batches is None and total * len(theta) <= CHEAP
         unit = "examples" if free and not coupled and vectorises(objective, theta) else "batches"
+    if unit == "examples" and coupled:
+        raise UsageError(
+            "the loss ties the examples of a batch together (a contrastive loss?), so a single example has no gradient "
+            'of its own: use estimator="batches"'
+        )
     size = 1 if unit == "examples" else batch_size or default_size(objective, total, coupled=coupled)
     count = total // size * size if coupled else total
     count = min(count, size * (max_batches or count))
@@ -123,13 +133,22 @@ def draw(
 
 
 def couples(objective: Objective, theta: Tensor) -> bool:
-    """Whether what an example adds to f depends on the others of its batch: by BatchNorm, or a contrastive loss."""
+    """Whether what an example adds to f depends on the others of its batch: by BatchNorm, or a contrastive loss.
+
+    It is tried on a few examples, together and in halves. Of a loss that draws random numbers that tells nothing.
+    """
     if mixes(objective.model, objective.batch_norm):
         return True
     few = Shuffled(objective.data, FEW, seed=0)
-    sizes = (len(few.inputs), max(1, len(few.inputs) // 2))
-    together, apart = (objective.over(few, batch_size=size).value(theta) for size in sizes)
-    return abs(together - apart) > max(SAME, 4 * eps(theta.dtype, objective.precision)) * abs(together)
+    whole, halves = (objective.over(few, batch_size=max(1, len(few.inputs) // parts)) for parts in (1, 2))
+    try:
+        together, apart = whole.value(theta), halves.value(theta)
+    except UsageError:  # none of them counts
+        return False
+    if not abs(together - apart) > max(SAME, 4 * eps(theta.dtype, objective.precision)) * abs(together):
+        return False
+    batch = first_batch(whole)
+    return not differ(*(loss_of(whole, batch, seed) for seed in (0, 1)))
 
 
 def default_size(objective: Objective, total: int, *, coupled: bool) -> int:
