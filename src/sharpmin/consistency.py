@@ -66,8 +66,8 @@ def is_not_its_gradient(f: Objective) -> str | None:
         return None
     return (
         f"the gradient is not that of the loss: along it the first batch's loss grows by {ratios[0]:.3g} of what it "
-        "says. Something stops or replaces gradients (a detach, a straight-through estimator); values are right, but Metric "
-        "2.1, eigenvalues and all else that takes gradients is of no function"
+        "says. Something stops or replaces gradients (a detach, a straight-through estimator): values are right, but "
+        "Metric 2.1, eigenvalues and all else that takes gradients is of no function"
     )
 
 
