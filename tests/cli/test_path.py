@@ -77,6 +77,14 @@ def test_checkpoints_of_one_name_in_other_folders_are_another_figure(task, tmp_p
     assert {file.name for file in tmp_path.glob("Figures/*.json")} == {"one-to-two.json", "one-to-two-1.json"}
 
 
+def test_what_is_behind_a_dot_is_in_the_figure_s_name(task, tmp_path, recwarn):
+    for old, new in (("a", "epoch.1"), ("b", "epoch.2")):
+        shutil.copy(f"{old}.pt", f"{new}.pt")
+    ends = ["epoch.1.pt", "epoch.2.pt"]
+    assert run(["path", task, *ends, "--batch-norm", "running", "--points", "4", *QUICK]) == 0
+    assert (tmp_path / "Figures" / "epoch-1-to-epoch-2.json").exists()
+
+
 def test_no_policy_is_a_warning_that_names_them(task, recwarn):
     assert run(["path", task, "a.pt", "b.pt", "--alpha", "0", "1", *QUICK]) == 0
     assert any("no policy was chosen" in str(warning.message) for warning in recwarn)

@@ -90,7 +90,7 @@ def connect(
         name, state = trained(subject, a, b, config, progress=setting.progress)
         train, test = evaluated(setting, subject, a, b, state, config, points=points)
     first, second = subject.points
-    named = figure_name(subject, f"{Path(first).stem} to {Path(second).stem} {'aligned ' if align else ''}{kind}")
+    named = figure_name(subject, f"{Path(first).name} to {Path(second).name} {'aligned ' if align else ''}{kind}")
     stem = (options or Options()).out / "Figures" / named
     kept = {
         "task": subject.name,

@@ -52,7 +52,7 @@ def path(
     with measuring(source, checkpoints, options) as setting:
         names = list(pair(setting.subject).points)
         train, test = curves(setting, alphas, kind)
-    named = figure_name(setting.subject, f"{Path(names[0]).stem} to {Path(names[1]).stem}")
+    named = figure_name(setting.subject, f"{Path(names[0]).name} to {Path(names[1]).name}")
     stem = (options or Options()).out / "Figures" / named
     numbers: dict[str, Any] = {"task": setting.subject.name, "ends": names, "environment": setting.environment}
     numbers |= {"train": asdict(train), "test": None if test is None else asdict(test)}

@@ -77,7 +77,7 @@ def plane(
         words = None if extent is None else tuple(extent)
         asked = Asked(kind, tuple(names), size, words, factor, on, normalisation, seed, lines)
         found = surveyed(setting.subject, asked, progress=labelled(setting.progress, on))
-    short = [Path(name).stem for name in names]
+    short = [Path(name).name for name in names]
     named = {"trajectory": f"{short[0]} to {short[-1]}-trajectory", "lines": f"{short[0]}-lines"}
     what = named.get(kind, f"{' '.join(short)}-plane") + ("-test" if on == "test" else "")
     stem = figure_name(setting.subject, what)
