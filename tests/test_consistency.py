@@ -85,6 +85,15 @@ def test_a_relu_network_trained_by_full_batches_has_kinks_on_every_scale(loss):
     assert is_not_its_gradient(Objective(model, Examples(x, y), loss=per_example)) is None
 
 
+@pytest.mark.parametrize("scale", [10.0, 300.0])
+def test_a_loss_that_rounds_to_nothing_tells_nothing(scale):
+    torch.manual_seed(0)
+    model, x = nn.Linear(4, 3), torch.randn(8, 4)
+    with torch.no_grad():
+        model.weight.mul_(scale)
+    assert is_not_its_gradient(Objective(model, [(x, model(x).argmax(1))])) is None
+
+
 def test_at_a_minimum_nothing_is_said():
     model = nn.Linear(4, 3).double()
     nn.init.zeros_(model.weight)

@@ -20,7 +20,9 @@ from sharpmin.objective import Objective
 from sharpmin.randomness import RandomStream
 
 STEPS = tuple(10 ** (-half / 2) for half in range(16, 3, -1))  # 1e-8 to 1e-2 of |theta|
-ROUNDINGS = 4  # that a batch's loss is off by, in units of eps |loss|
+ROUNDINGS = (
+    4  # that a batch's loss is off by, in units of eps (|loss| + 1 for each example, where logits are taken off)
+)
 NOISE = 2e-3  # of the ratio, that rounding may make
 TOLERANCE = 0.01  # of the ratio
 AGREEING = 3  # ratios, at the smallest steps
@@ -53,7 +55,8 @@ def is_not_its_gradient(f: Objective) -> str | None:
     scale = torch.linalg.vector_norm(theta, dtype=torch.float64).item() or 1.0
     if not 0 < length < float("inf"):
         return None
-    ratios, rounding = list[float](), ROUNDINGS * eps(theta.dtype, f.precision) * abs(at_theta.total.item())
+    size = abs(at_theta.total.item()) + at_theta.examples
+    ratios, rounding = list[float](), ROUNDINGS * eps(theta.dtype, f.precision) * size
     for h in (step * scale for step in STEPS):
         found, foretold = changes(f, batch, theta, gradient, h / length)
         if rounding > NOISE * max(abs(found), abs(foretold)):

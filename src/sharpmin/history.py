@@ -35,7 +35,8 @@ class State:
     """Everything a run needs to go on.
 
     Attributes:
-        weights: by name, and the model's buffers, such as BatchNorm's running statistics.
+        weights: by name, and the model's buffers, such as BatchNorm's running statistics, those too that its
+            `state_dict` leaves out.
         moments: the optimizer's, by the name of the weight.
         history: a line for each epoch done.
 

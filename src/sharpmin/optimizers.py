@@ -85,9 +85,8 @@ def usual_rate(rule: str) -> float:
 
 
 def named_copies(model: nn.Module) -> dict[str, Tensor]:
-    """The weights and the buffers kept with them, by name, copied to the CPU in their plain layout."""
-    kept = model.state_dict().keys()
-    buffers = [(n, b) for n, b in model.named_buffers() if n in kept and b.layout is torch.strided]
+    """The weights and the buffers by name, copied to the CPU in their plain layout; sparse buffers are left out."""
+    buffers = [(name, buffer) for name, buffer in model.named_buffers() if buffer.layout is torch.strided]
     return {name: plain_copy(tensor) for name, tensor in (*model.named_parameters(), *buffers)}
 
 

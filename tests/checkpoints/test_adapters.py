@@ -180,3 +180,28 @@ def test_the_points_of_a_task_are_adapters_or_whole_models(tmp_path):
     assert subject.at("a").theta.numel() == 4 * (8 + 8) + 3 * (8 + 1)
     with pytest.raises(CheckpointError, match="a is an adapter's weights and whole a whole model's, whose base"):
         of_task(task, [places[0], places[2]], Evaluation(), runs=tmp_path / "runs")
+
+
+def test_of_several_active_adapters_nobody_knows_whose_the_tensors_are(tmp_path):
+    config = peft.LoraConfig(r=4, target_modules=["0"])
+    adapted(config, seed=1).save_pretrained(tmp_path)
+    model = adapted(config)
+    model.add_adapter("b", copy.deepcopy(config))
+    model.base_model.set_adapter(["default", "b"])
+    assert "one adapter active" in complaint(tmp_path, model)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (peft.LoraConfig(r=4, target_modules=["0"], init_lora_weights="pissa"), "init_lora_weights is pissa"),
+        (peft.FourierFTConfig(n_frequency=8, target_modules=["0"], scaling=300.0), "scaling is 300.0 instead of 150.0"),
+    ],
+)
+def test_settings_of_another_function(tmp_path, given, says):
+    adapted(given, seed=1).save_pretrained(tmp_path)
+    own = copy.deepcopy(given)
+    own.init_lora_weights, own.scaling = True, 150.0
+    if given.peft_type == peft.PeftType.LORA:
+        del own.scaling
+    assert says in complaint(tmp_path, adapted(own))

@@ -208,3 +208,14 @@ def test_nothing_in_the_folder_is_run(tmp_path):
     load_into(model, read_checkpoint(tmp_path))
     assert same_bits(state(model), state(trained))
     assert not trap.exists()
+
+
+def test_a_head_that_was_replaced(tmp_path):
+    def headed(seed):
+        model = vit(seed=seed)
+        model.classifier = nn.Linear(16, 5)
+        return model
+
+    trained, model = headed(1), headed(2)
+    load_into(model, saved(trained, tmp_path))
+    assert same_bits(state(model), state(trained))

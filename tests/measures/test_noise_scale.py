@@ -359,9 +359,11 @@ def noisy(model, batch):
     return nn.functional.cross_entropy(model(batch[0] + torch.randn_like(batch[0])), batch[1], reduction="none")
 
 
-def test_a_loss_that_draws_random_numbers_ties_nothing_together():
-    result = noise_scale(Objective(nn.Linear(4, 3).double(), examples(120, 4), loss=noisy), estimator="batches")
-    assert (result.batch_size, result.message.count("of its batch")) == (1, 0)
+def test_a_loss_that_draws_random_numbers_keeps_the_batches_of_f():
+    f = Objective(nn.Linear(4, 3).double(), examples(120, 4), loss=noisy, batch_size=30)
+    result = noise_scale(f)
+    assert (result.batch_size, "or on random numbers" in result.message) == (30, True)
+    assert noise_scale(f, estimator="examples").batches == 120
 
 
 def test_where_few_examples_count_none_may_be_among_those_tried():

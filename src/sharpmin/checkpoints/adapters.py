@@ -25,13 +25,19 @@ from sharpmin.network import unwrapped
 ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
 """What PEFT's `save_pretrained` calls its file."""
 
-SETTINGS = ("peft_type", "lora_alpha", "alpha", "alpha_pattern", "use_rslora")
+SETTINGS = (
+    *("peft_type", "lora_alpha", "alpha", "alpha_pattern", "use_rslora", "use_dora", "scaling", "random_loc_seed"),
+    *("randlora_alpha", "apply_GS", "coft", "eps", "projection_prng_key"),
+)
 """What an adapter's function depends on besides its tensors, as in `adapter_config.json`."""
+
+MOVES_BASE = ("pissa", "olora", "corda", "loftq")
+"""How `init_lora_weights` begins where it changes the base."""
 
 ELSEWHERE = (
     ". It is an adapter (PEFT) and not the model: let make() return the PEFT model that it was trained in "
-    "(get_peft_model, not merged), or save the whole, torch.save(peft_model.state_dict(), 'weights.pt') for that "
-    "model or merge_and_unload() and save_pretrained for its base"
+    "(get_peft_model, not merged, one adapter active), or save the whole, torch.save(peft_model.state_dict(), "
+    "'weights.pt') for that model or merge_and_unload() and save_pretrained for its base"
 )
 """What to do with an adapter for a model that does not have it."""
 
@@ -83,13 +89,13 @@ def has_adapter(model: nn.Module) -> bool:
 
 
 def _adapters(network: Any) -> Iterator[tuple[str, dict[str, str]]]:
-    """The active adapters, and for each of the names that PEFT saves, bare, the model's bare name."""
+    """The active adapter, where it is one, and for each of the names that PEFT saves, bare, the model's bare name."""
     if "peft" not in sys.modules or not isinstance(getattr(network, "peft_config", None), dict):
         return
     if any(getattr(module, "merged", False) is True for module in network.modules()):  # it is in the base already
         return
     active = network.active_adapters() if callable(network.active_adapters) else network.active_adapters
-    for adapter in active:
+    for adapter in active if len(active) == 1 else ():  # of several nobody knows whose the tensors are
         found = [_saved(network, adapter, embeddings=embeddings) for embeddings in (False, True)]
         yield from ((adapter, names) for i, names in enumerate(found) if names and names not in found[:i])
 
@@ -116,6 +122,8 @@ def _other_settings(path: Path, network: Any, adapter: str) -> Iterator[str]:
     except (OSError, ValueError):
         return
     own = network.peft_config[adapter].to_dict()
-    for setting in SETTINGS:
+    begins = [str(config.get("init_lora_weights")).lower() for config in (given, own)]
+    moved = any(begin.startswith(MOVES_BASE) for begin in begins)
+    for setting in (*SETTINGS, "init_lora_weights") if moved else SETTINGS:
         if setting in given and setting in own and given[setting] != own[setting]:
             yield f"{setting} is {given[setting]} instead of {own[setting]}"

@@ -35,8 +35,8 @@ def converted(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]
         model: any; it is not touched.
 
     Returns:
-        What came from the checkpoint, in the widest dtype in it; of another shape than in the model, without values;
-        and what is left over.
+        What came from the checkpoint, in the widest dtype in it; of another shape than the config says as it was under
+        its name (a head may have been replaced), or without values; and what is left over.
 
     """
     network: Any = unwrapped(model)
@@ -61,7 +61,9 @@ def converted(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]
     if report["error_msgs"] or not _are_exact(loaded, given):
         return None
     left = [*report["unexpected_keys"], *(name for name in given if name.endswith(COMPUTED))]
-    misfits = {name: torch.empty(shape, device="meta") for name, shape, *_ in report["mismatched_keys"]}
+    misfits = {
+        name: given.get(name, torch.empty(shape, device="meta")) for name, shape, *_ in report["mismatched_keys"]
+    }
     found = {name: tensor for name, tensor in _once(loaded).items() if name not in report["missing_keys"]}
     return {**{name: given.get(name, torch.empty(0)) for name in left}, **found, **misfits}
 

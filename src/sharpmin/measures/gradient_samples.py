@@ -118,7 +118,7 @@ def draw(
     if unit == "auto":
         free = batch_size is None and max_batches is None and total * len(theta) <= CHEAP
         unit = "examples" if free and not coupled and vectorises(objective, theta) else "batches"
-    if unit == "examples" and coupled:
+    if unit == "examples" and coupled and not draws(objective):
         raise UsageError(
             "the loss ties the examples of a batch together (a contrastive loss?), so a single example has no gradient "
             'of its own: use estimator="batches"'
@@ -135,7 +135,8 @@ def draw(
 def couples(objective: Objective, theta: Tensor) -> bool:
     """Whether what an example adds to f depends on the others of its batch: by BatchNorm, or a contrastive loss.
 
-    It is tried on a few examples, together and in halves. Of a loss that draws random numbers that tells nothing.
+    It is tried on a few examples, together and in halves. A loss that draws random numbers may be another one for each
+    size of batches, and keeps f's as well.
     """
     if mixes(objective.model, objective.batch_norm):
         return True
@@ -145,10 +146,13 @@ def couples(objective: Objective, theta: Tensor) -> bool:
         together, apart = whole.value(theta), halves.value(theta)
     except UsageError:  # none of them counts
         return False
-    if not abs(together - apart) > max(SAME, 4 * eps(theta.dtype, objective.precision)) * abs(together):
-        return False
-    batch = first_batch(whole)
-    return not differ(*(loss_of(whole, batch, seed) for seed in (0, 1)))
+    return abs(together - apart) > max(SAME, 4 * eps(theta.dtype, objective.precision)) * abs(together)
+
+
+def draws(objective: Objective) -> bool:
+    """Whether the loss draws random numbers."""
+    batch = first_batch(objective)
+    return differ(*(loss_of(objective, batch, seed) for seed in (0, 1)))
 
 
 def default_size(objective: Objective, total: int, *, coupled: bool) -> int:

@@ -47,8 +47,8 @@ MESSAGES = {
     "non_finite": "f or its gradient is not finite at theta",
 }
 AT_THIS_SIZE = (
-    "what an example adds to f depends on the others of its batch (BatchNorm's statistics, a contrastive loss), so "
-    "this holds for batches of this size; "
+    "what an example adds to f depends on the others of its batch (BatchNorm's statistics, a contrastive loss) or on "
+    "random numbers, so this holds for batches of this size; "
 )
 
 
