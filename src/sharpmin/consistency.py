@@ -20,9 +20,7 @@ from sharpmin.objective import Objective
 from sharpmin.randomness import RandomStream
 
 STEPS = tuple(10 ** (-half / 2) for half in range(16, 3, -1))  # 1e-8 to 1e-2 of |theta|
-ROUNDINGS = (
-    4  # that a batch's loss is off by, in units of eps (|loss| + 1 for each example, where logits are taken off)
-)
+ROUNDINGS = 4  # that a batch's loss is off by, in units of eps (|loss| + examples): a log-softmax rounds 1 - p
 NOISE = 2e-3  # of the ratio, that rounding may make
 TOLERANCE = 0.01  # of the ratio
 AGREEING = 3  # ratios, at the smallest steps
@@ -33,7 +31,7 @@ def is_not_its_gradient(f: Objective) -> str | None:
     """Say in a sentence that the gradient is not that of f; None where nothing was seen.
 
     Looks at the first batch only, at the present weights and along the gradient; what is off by less than 1% there is
-    not noticed. In bfloat16, TF32 and under "recalibrate" it does not look.
+    not noticed, nor anything where losses are near eps. In bfloat16, TF32 and under "recalibrate" it does not look.
 
     Raises:
         UsageError: the data gave no batch, or the loss does not depend on the weights.

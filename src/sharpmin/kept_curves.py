@@ -9,10 +9,11 @@ from dataclasses import asdict
 
 from torch import Tensor
 
+from sharpmin.disk import readable
 from sharpmin.landscape import CurveConfig, CurveState, train_curve
 from sharpmin.objective import Objective
 from sharpmin.progress import Progress
-from sharpmin.runs import Run, readable
+from sharpmin.runs import Run
 from sharpmin.subjects import Subject
 
 MOMENT = "moment:"

@@ -424,4 +424,4 @@ class Objective:
     def _turns(self, data: Data, networks: Sequence[Swapped], batches: Iterable[Any], which: slice) -> Iterator[Turn]:
         """Show every batch to every network: a copy of its own, but of a pair, which no loss may write to anyway."""
         own = partial(batching.moved, device=self.device, copied=not isinstance(data, Pair))
-        return turns(batches, len(networks), self.device, copied=own, turns=which)
+        return turns(batches, len(networks), self.device, copied=own, which=which)

@@ -51,7 +51,7 @@ def turns(
     device: torch.device,
     *,
     copied: Callable[[Any], Any],
-    turns: slice = slice(None),
+    which: slice = slice(None),
 ) -> Iterator[Turn]:
     """Show every batch to each of so many networks; all but the last get a copy of it.
 
@@ -60,7 +60,7 @@ def turns(
         [('a', 0), ('a', 1), ('b', 0), ('b', 1)]
 
     """
-    for number, (random, batch) in enumerate(drawing(batches, device, turns=turns)):
+    for number, (random, batch) in enumerate(drawing(batches, device, turns=which)):
         for network in range(networks - 1):
             yield Turn(number, network, copied(batch), copy.copy(random))
         yield Turn(number, networks - 1, batch, random)

@@ -20,9 +20,10 @@ from sharpmin.cli import figures as verbs
 from sharpmin.cli import run
 from sharpmin.cli.figures import drawn
 from sharpmin.cli.reproducing import Reproduction
+from sharpmin.disk import write_json
 from sharpmin.measures import sharpness
 from sharpmin.paper import batch_sizes, figures, inputs, parametric, sharpness_along, warm_start
-from sharpmin.runs import Run, write_json
+from sharpmin.runs import Run
 from sharpmin.sweep import plan
 from sharpmin.train_config import TrainConfig
 from sharpmin.training import train

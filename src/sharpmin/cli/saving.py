@@ -16,7 +16,7 @@ PASSING = frozenset(("environment", "environments", "seconds", "source"))  # may
 def save(stem: Path, draw: "Callable[[], Figure]", numbers: Any = None) -> None:
     """Write the numbers of a figure, if there are any, then draw it as STEM.pdf and .png, and say so."""
     from sharpmin import plots
-    from sharpmin.runs import write_json
+    from sharpmin.disk import write_json
 
     if numbers is not None:
         keep_earlier(stem, numbers)
